@@ -1,0 +1,91 @@
+"""Errors of the data-sync domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from app.core.errors import ConflictError, InvalidError, TdsError
+
+__all__ = [
+    "FieldError",
+    "LeaseLostError",
+    "MappingError",
+    "SignatureError",
+    "SourceAuthError",
+    "SourceDisabledError",
+    "SourceError",
+    "SourceThrottledError",
+    "SourceUnavailableError",
+    "UnknownSourceError",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with one field; ``field`` is a dotted path, ``""`` for the whole body."""
+
+    field: str
+    message: str
+    code: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class MappingError(InvalidError):
+    """The event cannot be understood."""
+
+    def __init__(self, errors: Sequence[FieldError], *, code: str = "mapping") -> None:
+        self.errors = tuple(errors)
+        self.reason = code
+        super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in errors))
+
+
+class SignatureError(TdsError):
+    """The delivery is not signed, or its signature does not fit the webhook secret of this source."""
+
+    status: ClassVar[int] = 401
+
+
+class SourceDisabledError(TdsError):
+    """This source accepts no webhooks: no webhook secret is configured."""
+
+    status: ClassVar[int] = 404
+
+
+class UnknownSourceError(TdsError):
+    """There is no source of that name."""
+
+    status: ClassVar[int] = 404
+
+
+class LeaseLostError(ConflictError):
+    """The lease on this queue item is not held by the caller any more; nothing was written."""
+
+
+class SourceError(TdsError):
+    """A source's answer cannot be used."""
+
+    status: ClassVar[int] = 502
+
+    def __init__(self, message: str | None = None, *, detail: dict[str, Any] | None = None) -> None:
+        self.detail = detail or {}
+        super().__init__(message)
+
+
+class SourceUnavailableError(SourceError):
+    """A source does not answer, or answers with an error of its own; worth another try later."""
+
+
+class SourceThrottledError(SourceError):
+    """A source asks for patience; ``retry_after`` is in seconds."""
+
+    def __init__(self, message: str | None = None, *, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class SourceAuthError(SourceError):
+    """A source refuses the credentials: a person must look at them."""

@@ -1,0 +1,147 @@
+"""What the core asks of the world: sources that produce changes, targets that take them.
+
+Met by shape: a source or a target inherits from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.tds.documents import Document
+from app.tds.types import EntityType, OperationType, Outcome
+
+__all__ = ["Applied", "Assignment", "Change", "Delivery", "Page", "RawRecord", "Source", "StoredEvent", "Target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A webhook as it arrived: raw bytes, lower-cased header names, query pairs in order, decoded."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    query: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRecord:
+    """One change as its source told it, before anybody understood it."""
+
+    body: bytes
+    entity_type: str | None = None
+    source_entity_id: str | None = None
+    operation: OperationType | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An inbox row, as a mapping sees it. The three hints are what the receipt already knew."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    entity_type: str | None
+    source_entity_id: str | None
+    operation: OperationType | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change understood: ``payload`` is a canonical document in JSON, holding only the fields that
+    its source knows; ``b"{}"`` for a delete. ``version_time`` is the source's modification time, if told.
+    """
+
+    entity_type: EntityType
+    source_entity_id: str
+    operation: OperationType
+    payload: bytes
+    version_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a poll. ``checkpoint`` is what ``pages`` needs to go on *after* this page;
+    ``watermark`` the newest modification time seen in the poll so far.
+    """
+
+    records: Sequence[RawRecord]
+    checkpoint: Mapping[str, Any]
+    watermark: datetime | None
+    last: bool
+
+
+class Source(Protocol):
+    """A system whose changes TDS follows."""
+
+    @property
+    def name(self) -> str:
+        """The connection's name, as it stands in every table."""
+        ...
+
+    @property
+    def entity_types(self) -> frozenset[EntityType]:
+        """What can be polled."""
+        ...
+
+    def receive(self, delivery: Delivery) -> RawRecord:
+        """Check that a delivery is genuine and note what can be told without parsing it.
+
+        Raises:
+            SourceDisabledError: no webhook secret is configured.
+            SignatureError: unsigned or wrongly signed.
+        """
+        ...
+
+    def map(self, event: StoredEvent) -> Change:
+        """Make a change of a stored event. Pure: no input or output.
+
+        Raises:
+            MappingError: it cannot be understood; every reason is named by field.
+        """
+        ...
+
+    def pages(
+        self, entity_type: EntityType, *, since: datetime | None, checkpoint: Mapping[str, Any] | None
+    ) -> AsyncIterator[Page]:
+        """Read an entity: all of it, or what changed since ``since`` (with an overlap), from ``checkpoint`` on."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One entity's newest change, on its way to a target. ``document`` is None for a delete; ``local_id``
+    is None where the entity was never applied.
+    """
+
+    source: str
+    source_entity_id: str
+    local_id: str | None
+    document: Document | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a target did with an assignment; ``before`` and ``after`` hold JSON values of the changed row."""
+
+    local_id: str | None
+    outcome: Outcome
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    changed: Sequence[str] = field(default_factory=tuple)
+
+
+class Target(Protocol):
+    """Where documents of some entity types are written, inside the caller's transaction."""
+
+    async def apply(
+        self, session: AsyncSession, entity_type: EntityType, assignments: Sequence[Assignment]
+    ) -> Sequence[Applied]:
+        """Write all, in a fixed number of statements; one result an assignment, in order."""
+        ...

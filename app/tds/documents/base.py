@@ -1,0 +1,52 @@
+"""What all canonical documents share: they say which fields they know (``model_fields_set``)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+__all__ = ["Amount", "Document", "LongText", "Quantity", "ShortText", "UnitPrice", "decimals_of"]
+
+_THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+_NO_DECIMALS = frozenset({"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "XAF", "XOF"})
+
+
+def decimals_of(currency: str | None) -> int:
+    """Digits after the point in a currency's amounts, after ISO 4217; 3, the most, where it is unknown."""
+    if currency is None or currency in _THREE_DECIMALS:
+        return 3
+    return 0 if currency in _NO_DECIMALS else 2
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds a NUL character, which a database text cannot hold")
+    return text
+
+
+def _finite(number: Decimal) -> Decimal:
+    if not number.is_finite():
+        raise ValueError("is not a finite number")
+    return number
+
+
+ShortText = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
+LongText = Annotated[str, Field(max_length=65_536), AfterValidator(_storable)]
+Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=3), AfterValidator(_finite)]
+UnitPrice = Annotated[Decimal, Field(max_digits=20, decimal_places=6), AfterValidator(_finite)]
+Quantity = Annotated[Decimal, Field(max_digits=20, decimal_places=6), AfterValidator(_finite)]
+
+
+class Document(BaseModel):
+    """A canonical document. A field that is not set is not known, and is never touched; a field that is
+    set to None is known to be empty. Money and quantities are decimals, strings in JSON.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def known(self) -> dict[str, Any]:
+        """The known fields with their values, in the order of the class."""
+        known = self.model_fields_set
+        return {name: getattr(self, name) for name in type(self).model_fields if name in known}
