@@ -88,12 +88,17 @@ class WebhookSettings(BaseSettings):
 
 
 class QueueSettings(BaseSettings):
-    """``TDS_QUEUE_*``: how items are claimed and leased."""
+    """``TDS_QUEUE_*``: how items are claimed and leased.
+
+    A lease covers the time from an item's claim to the start of its transaction, which is milliseconds: from then on
+    row locks protect it. So it can be short, and what a killed worker held is soon taken up by another.
+    """
 
     model_config = _group("TDS_QUEUE_")
     batch_size: int = Field(default=100, ge=1, le=5_000)
-    lease_seconds: PositiveSeconds = 60.0
+    lease_seconds: PositiveSeconds = 10.0
     poll_seconds: PositiveSeconds = 2.0
+    run_lease_seconds: PositiveSeconds = 30.0
     quarantine_after: int = Field(default=3, ge=1, description="Workers an item may take down with it.")
 
 

@@ -12,10 +12,22 @@ from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.tds.core.errors import FieldError
 from app.tds.documents import Document
 from app.tds.types import EntityType, OperationType, Outcome
 
-__all__ = ["Applied", "Assignment", "Change", "Delivery", "Page", "RawRecord", "Source", "StoredEvent", "Target"]
+__all__ = [
+    "Applied",
+    "Assignment",
+    "Change",
+    "Delivery",
+    "Page",
+    "RawRecord",
+    "Rejected",
+    "Source",
+    "StoredEvent",
+    "Target",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +149,19 @@ class Applied:
     changed: Sequence[str] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Why a target will not take an assignment, ever: it breaks a rule of the local system."""
+
+    code: str
+    errors: Sequence[FieldError]
+
+
 class Target(Protocol):
     """Where documents of some entity types are written, inside the caller's transaction."""
 
     async def apply(
         self, session: AsyncSession, entity_type: EntityType, assignments: Sequence[Assignment]
-    ) -> Sequence[Applied]:
+    ) -> Sequence[Applied | Rejected]:
         """Write all, in a fixed number of statements; one result an assignment, in order."""
         ...

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["Amount", "Document", "LongText", "Quantity", "ShortText", "UnitPrice", "decimals_of"]
+__all__ = ["Amount", "CustomFields", "Document", "LongText", "Quantity", "ShortText", "UnitPrice", "decimals_of"]
+
+_DEEPEST = 16
 
 _THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-_NO_DECIMALS = frozenset({"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "XAF", "XOF"})
+_NO_DECIMALS = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "XAF", "XOF"}
+)
 
 
 def decimals_of(currency: str | None) -> int:
@@ -26,6 +30,25 @@ def _storable(text: str) -> str:
     return text
 
 
+def _walk(value: Any, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise ValueError(f"is nested deeper than {_DEEPEST} levels")
+    if isinstance(value, str):
+        _storable(value)
+    elif isinstance(value, dict):
+        for key, member in cast("dict[Any, Any]", value).items():
+            _storable(str(key))
+            _walk(member, depth + 1)
+    elif isinstance(value, list):
+        for member in cast("list[Any]", value):
+            _walk(member, depth + 1)
+
+
+def _storable_tree(fields: dict[str, Any]) -> dict[str, Any]:
+    _walk(fields, 0)
+    return fields
+
+
 def _finite(number: Decimal) -> Decimal:
     if not number.is_finite():
         raise ValueError("is not a finite number")
@@ -35,6 +58,7 @@ def _finite(number: Decimal) -> Decimal:
 ShortText = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
 LongText = Annotated[str, Field(max_length=65_536), AfterValidator(_storable)]
 Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=3), AfterValidator(_finite)]
+CustomFields = Annotated[dict[str, Any], AfterValidator(_storable_tree)]
 UnitPrice = Annotated[Decimal, Field(max_digits=20, decimal_places=6), AfterValidator(_finite)]
 Quantity = Annotated[Decimal, Field(max_digits=20, decimal_places=6), AfterValidator(_finite)]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.tds.documents.base import Amount, Document, LongText, ShortText, decimals_of
+from app.tds.documents.base import Amount, CustomFields, Document, LongText, ShortText, decimals_of
 
 __all__ = ["Address", "ContactPerson", "CustomerDocument"]
 
@@ -68,7 +68,7 @@ class CustomerDocument(Document):
     billing_address: Address | None = None
     shipping_address: Address | None = None
     contact_persons: list[ContactPerson] = Field(default_factory=list[ContactPerson])
-    custom_fields: dict[str, Any] = Field(default_factory=dict)
+    custom_fields: CustomFields = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

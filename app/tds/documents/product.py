@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.tds.documents.base import Document, LongText, Quantity, ShortText, UnitPrice
+from app.tds.documents.base import CustomFields, Document, LongText, Quantity, ShortText, UnitPrice
 
 __all__ = ["ProductDocument"]
 
@@ -38,4 +38,4 @@ class ProductDocument(Document):
     available_stock: Quantity | None = None
     actual_available_stock: Quantity | None = None
     reorder_level: Quantity | None = None
-    custom_fields: dict[str, Any] = Field(default_factory=dict)
+    custom_fields: CustomFields = Field(default_factory=dict)

@@ -1,0 +1,94 @@
+"""Wake whoever waits for work: at once in this process, by NOTIFY in others.
+
+A bell is a hint. Whoever waits also looks from time to time, so a lost bell costs a moment and never an item.
+NOTIFY is sent on its own, after the commit it tells of, and at most every ``_EVERY`` seconds for each bell:
+inside the writing transactions it would make their commits wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.database import Database
+from app.core.telemetry import get_logger
+
+__all__ = ["Doorbell"]
+
+_log = get_logger(__name__)
+_CHANNEL: Final = "tds_work"
+_EVERY: Final = 0.05
+_RECONNECT: Final = 2.0
+_NOTIFY: Final = text("SELECT pg_notify(:channel, :bell)")
+
+
+class Doorbell:
+    """Bells by name. ``ring`` is cheap and never waits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._notifying: dict[str, asyncio.Task[None]] = {}
+
+    def subscribe(self, bell: str) -> asyncio.Event:
+        """An event that is set whenever the bell rings; its owner clears it."""
+        event = asyncio.Event()
+        self._listeners[bell].add(event)
+        return event
+
+    def unsubscribe(self, bell: str, event: asyncio.Event) -> None:
+        """Stop setting this event."""
+        self._listeners[bell].discard(event)
+
+    def ring(self, bell: str) -> None:
+        """Wake those who wait for this bell, here and in other processes."""
+        self._wake(bell)
+        if bell not in self._notifying:
+            self._notifying[bell] = asyncio.get_running_loop().create_task(self._notify(bell))
+
+    def _wake(self, bell: str) -> None:
+        for event in self._listeners[bell]:
+            event.set()
+
+    async def _notify(self, bell: str) -> None:
+        try:
+            async with self._database.engine.connect() as connection:
+                await connection.execute(_NOTIFY, {"channel": _CHANNEL, "bell": bell})
+                await connection.commit()
+            await asyncio.sleep(_EVERY)
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("doorbell_unsent", bell=bell, error=str(error))
+        finally:
+            del self._notifying[bell]
+
+    async def listen(self) -> None:
+        """Wake this process's waiters when another process rings, until cancelled; reconnects by itself."""
+        while True:
+            try:
+                await self._listen_once()
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("doorbell_unheard", error=str(error))
+            await asyncio.sleep(_RECONNECT)
+
+    async def _listen_once(self) -> None:
+        ended = asyncio.Event()
+        async with self._database.engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None  # noqa: S101 - an open connection has one
+            driver.add_termination_listener(lambda _: ended.set())
+            await driver.add_listener(_CHANNEL, lambda *arguments: self._wake(str(arguments[3])))
+            try:
+                await ended.wait()
+            finally:
+                with suppress(Exception):
+                    await driver.remove_listener(_CHANNEL, self._wake)
+                await connection.invalidate()
+
+    async def close(self) -> None:
+        """Let bells that are being sent be sent."""
+        await asyncio.gather(*self._notifying.values(), return_exceptions=True)

@@ -1,0 +1,230 @@
+"""Apply a claimed batch: ledger, target, audit, events, counters and finish, all in the caller's transaction.
+
+A batch is a fixed number of statements, however many items it holds. What was not written is not claimed to be:
+an item whose lease is lost by now is left out of everything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import random
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import Clock, utc_now
+from app.core.events import event_log
+from app.core.events.event import DomainEvent
+from app.tds.core import claims, ledger
+from app.tds.core.audit import AuditEntry, record_audit
+from app.tds.core.bisection import Failed, write_in_halves
+from app.tds.core.dead_letters import Letter, record_letters, resolve_superseded
+from app.tds.core.errors import FieldError
+from app.tds.core.events import TDSEntityFailedEvent, TDSEntitySyncedEvent
+from app.tds.core.finishing import finish
+from app.tds.core.ledger import EntityState, Folded, ParsedItem
+from app.tds.core.outcomes import ClaimedItem, Dead, Done, End, GiveBack, Retry
+from app.tds.core.ports import Applied, Assignment, Rejected, Target
+from app.tds.core.retry import RetryPolicy, decide
+from app.tds.documents import DOCUMENTS
+from app.tds.types import EntityType, OperationType, Outcome
+
+__all__ = ["Applier", "BatchReport"]
+
+_OPERATIONS = {
+    Outcome.CREATED: OperationType.CREATE,
+    Outcome.UPDATED: OperationType.UPDATE,
+    Outcome.DELETED: OperationType.DELETE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What became of a batch: items and their ends; ``lost`` had no lease any more."""
+
+    ends: Sequence[tuple[ClaimedItem, End]] = ()
+    lost: int = 0
+
+    def count(self, *outcomes: Outcome) -> int:
+        """How many items ended with one of these outcomes."""
+        return sum(isinstance(end, Done) and end.outcome in outcomes for _, end in self.ends)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one transaction has gathered to write at its end."""
+
+    ends: dict[UUID, End] = field(default_factory=dict[UUID, End])
+    states: list[EntityState] = field(default_factory=list[EntityState])
+    audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
+    events: list[DomainEvent] = field(default_factory=list[DomainEvent])
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """How batches are applied: where to, and what to do with failures. ``actor`` stands in the audit trail."""
+
+    targets: Mapping[EntityType, Target]
+    policies: Mapping[EntityType, RetryPolicy] = field(default_factory=dict[EntityType, RetryPolicy])
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    clock: Clock = utc_now
+    random: Callable[[], float] = random
+
+    async def apply(self, session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> BatchReport:
+        """Apply all items whose lease the worker still holds."""
+        held = await claims.hold(session, items, worker=worker)
+        batch = [item for item in items if item.id in held]
+        if not batch:
+            return BatchReport(lost=len(items))
+        work = _Work()
+        parsed = self._parse(batch, work)
+        if parsed:
+            await self._apply_parsed(session, parsed, worker, work)
+        await self._write(session, batch, work)
+        return BatchReport([(item, work.ends[item.id]) for item in batch], len(items) - len(batch))
+
+    def _parse(self, batch: Sequence[ClaimedItem], work: _Work) -> list[ParsedItem]:
+        parsed: list[ParsedItem] = []
+        for item in batch:
+            result = self._parse_one(item)
+            if isinstance(result, Dead):
+                work.ends[item.id] = result
+            else:
+                parsed.append(result)
+        return parsed
+
+    def _parse_one(self, item: ClaimedItem) -> ParsedItem | Dead:
+        if item.entity_type not in self.targets:
+            return Dead("unsupported_entity", f"TDS does not apply entities of type {item.entity_type!r}", spent=0)
+        if item.operation_type is OperationType.DELETE:
+            return ParsedItem(item, None)
+        try:
+            return ParsedItem(item, DOCUMENTS[EntityType(item.entity_type)].model_validate_json(item.payload))
+        except ValidationError as error:
+            return _invalid(error)
+
+    async def _apply_parsed(
+        self, session: AsyncSession, parsed: Sequence[ParsedItem], worker: str, work: _Work
+    ) -> None:
+        grouped = ledger.group(parsed)
+        states = await ledger.lock(session, list(grouped))
+        by_type: defaultdict[str, list[Folded]] = defaultdict(list)
+        for key, items in grouped.items():
+            folded = ledger.fold(states[key], items)
+            for item in (*folded.superseded, *folded.overtaken):
+                work.ends[item.id] = Done(Outcome.SUPERSEDED, folded.state.local_id)
+            if folded.newest is not None:
+                by_type[folded.state.entity_type].append(folded)
+        for entity_type in sorted(by_type):
+            await self._apply_type(session, EntityType(entity_type), by_type[entity_type], worker, work)
+
+    async def _apply_type(
+        self, session: AsyncSession, entity_type: EntityType, group: Sequence[Folded], worker: str, work: _Work
+    ) -> None:
+        target = self.targets[entity_type]
+
+        async def write(part: Sequence[Folded]) -> Sequence[Applied | Rejected]:
+            return await target.apply(session, entity_type, [_assignment(folded) for folded in part])
+
+        results = await write_in_halves(session, group, write)
+        for folded, result in zip(group, results, strict=True):
+            if isinstance(result, Applied):
+                _note_applied(folded, result, worker, work)
+            else:
+                self._note_failed(folded, result, work)
+
+    def _note_failed(self, folded: Folded, result: Rejected | Failed, work: _Work) -> None:
+        item = folded.newest
+        assert item is not None  # noqa: S101 - only folded changes with a newest item are written
+        if isinstance(result, Rejected):
+            reason = "; ".join(f"{error.field}: {error.message}" for error in result.errors)
+            end: End = Dead(result.code, reason, result.errors)
+        else:
+            policy = self.policies.get(EntityType(item.entity_type), self.policy)
+            end = decide(policy, item.attempts, result.error, now=self.clock(), random=self.random)
+        work.ends[item.id] = end
+        # The older ones were passed over for it: they get their own chance now.
+        work.ends |= {older.id: GiveBack() for older in folded.overtaken}
+
+    async def _write(self, session: AsyncSession, batch: Sequence[ClaimedItem], work: _Work) -> None:
+        await ledger.save(session, work.states)
+        await record_audit(session, work.audit)
+        letters = [Letter.of_item(item, end) for item in batch if isinstance(end := work.ends[item.id], Dead)]
+        work.events += await record_letters(session, letters)
+        work.events += await resolve_superseded(session, work.states)
+        work.events += [_failed(item, end) for item in batch if isinstance(end := work.ends[item.id], Retry)]
+        work.events += await finish(session, [(item, work.ends[item.id]) for item in batch])
+        await event_log.record(session, work.events)
+
+
+def _assignment(folded: Folded) -> Assignment:
+    state = folded.state
+    return Assignment(
+        source=state.source,
+        source_entity_id=state.source_entity_id,
+        local_id=state.local_id,
+        document=folded.document,
+    )
+
+
+def _note_applied(folded: Folded, applied: Applied, worker: str, work: _Work) -> None:
+    item, state = folded.newest, replace(folded.state, local_id=applied.local_id or folded.state.local_id)
+    assert item is not None  # noqa: S101 - only folded changes with a newest item are written
+    work.states.append(state)
+    work.ends[item.id] = Done(applied.outcome, state.local_id)
+    operation = _OPERATIONS.get(applied.outcome)
+    if operation is None or applied.local_id is None:
+        return
+    work.audit.append(_entry(item, applied, applied.local_id, operation, worker))
+    work.events.append(
+        TDSEntitySyncedEvent(
+            entity_type=item.entity_type,
+            entity_id=applied.local_id,
+            source_entity_id=item.source_entity_id,
+            operation=operation,
+            changes=applied.after or {},
+            correlation_id=item.trace_id,
+        )
+    )
+
+
+def _entry(
+    item: ClaimedItem, applied: Applied, local_id: str, operation: OperationType, worker: str
+) -> AuditEntry:
+    return AuditEntry(
+        entity_type=item.entity_type,
+        entity_id=local_id,
+        source_entity_id=item.source_entity_id,
+        operation=operation,
+        before=applied.before,
+        after=applied.after,
+        changed=applied.changed,
+        change_source=item.source,
+        actor=worker,
+        queue_id=item.id,
+        run_id=item.run_id,
+    )
+
+
+def _failed(item: ClaimedItem, end: Retry) -> TDSEntityFailedEvent:
+    return TDSEntityFailedEvent(
+        entity_type=item.entity_type,
+        source_entity_id=item.source_entity_id,
+        queue_id=str(item.id),
+        error=end.reason,
+        attempts=item.attempts + 1,
+        next_retry_at=end.at.isoformat(),
+    )
+
+
+def _invalid(error: ValidationError) -> Dead:
+    details: list[Any] = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = [
+        FieldError(".".join(str(part) for part in detail["loc"]), detail["msg"], detail["type"]) for detail in details
+    ]
+    reason = "; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in errors)
+    return Dead("invalid_document", reason[:2_000], errors)

@@ -1,0 +1,58 @@
+"""Put validated changes into the queue, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.ids import new_id
+from app.tds.core import ledger
+from app.tds.sql import statement
+
+__all__ = ["QueueEntry", "enqueue_all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """A queue row to be. ``arrival`` and ``received_at`` are those of the inbox event; None means now."""
+
+    id: UUID = field(default_factory=new_id)
+    source: str
+    entity_type: str
+    source_entity_id: str
+    operation_type: str
+    payload: str
+    version_time: datetime | None = None
+    arrival: int | None = None
+    received_at: datetime | None = None
+    priority: int = 5
+    inbox_event_id: UUID | None = None
+    run_id: UUID | None = None
+    dead_letter_id: UUID | None = None
+    trace_id: str | None = None
+
+
+async def enqueue_all(session: AsyncSession, entries: Sequence[QueueEntry]) -> None:
+    """Write queue rows, and the ledger rows they will need, in two statements."""
+    await ledger.open_rows(session, ((e.source, e.entity_type, e.source_entity_id) for e in entries))
+    parameters = {
+        "ids": [entry.id for entry in entries],
+        "inbox_event_ids": [entry.inbox_event_id for entry in entries],
+        "run_ids": [entry.run_id for entry in entries],
+        "dead_letter_ids": [entry.dead_letter_id for entry in entries],
+        "sources": [entry.source for entry in entries],
+        "entity_types": [entry.entity_type for entry in entries],
+        "source_entity_ids": [entry.source_entity_id for entry in entries],
+        "operation_types": [entry.operation_type for entry in entries],
+        "payloads": [entry.payload for entry in entries],
+        "version_times": [entry.version_time for entry in entries],
+        "arrivals": [entry.arrival for entry in entries],
+        "received_ats": [entry.received_at for entry in entries],
+        "priorities": [entry.priority for entry in entries],
+        "trace_ids": [entry.trace_id for entry in entries],
+    }
+    await session.execute(statement("enqueue"), parameters)

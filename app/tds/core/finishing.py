@@ -1,0 +1,112 @@
+"""Write how items ended: the queue rows, their inbox rows, and the counters of their runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import utc_now
+from app.core.events.event import DomainEvent
+from app.core.orm import to_json
+from app.tds.core.events import TDSSyncCompletedEvent
+from app.tds.core.outcomes import ClaimedItem, Dead, Defer, Done, End, GiveBack, Retry
+from app.tds.sql import statement
+from app.tds.types import EventStatus, Outcome
+
+__all__ = ["count_runs", "end_inbox", "finish", "settle_runs"]
+
+_SKIPPED = frozenset({Outcome.UNCHANGED, Outcome.SUPERSEDED})
+
+
+async def finish(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]]) -> list[DomainEvent]:
+    """End items that this transaction holds; returns events of runs that are complete with them."""
+    parameters = {
+        "ids": [item.id for item, _ in ends],
+        "ends": to_json({str(item.id): _row(item, end) for item, end in ends}),
+    }
+    await session.execute(statement("finish"), parameters)
+    await _end_inbox_rows(session, ends)
+    return await count_runs(session, ((item.run_id, _counter(end)) for item, end in ends))
+
+
+def _row(item: ClaimedItem, end: End) -> dict[str, Any]:
+    match end:
+        case Done():
+            return {"status": EventStatus.COMPLETED, "outcome": end.outcome, "target": end.target_entity_id}
+        case Retry():
+            return {"status": EventStatus.RETRY, "due": end.at, "spent": 1, "errors": [_error(item, end)]}
+        case Defer():
+            return {"status": EventStatus.RETRY, "due": end.until, "errors": [_error(item, end)]}
+        case Dead():
+            return {"status": EventStatus.DEAD_LETTER, "spent": end.spent, "errors": [_error(item, end)]}
+        case GiveBack():
+            return {"status": EventStatus.PENDING}
+
+
+def _error(item: ClaimedItem, end: Retry | Defer | Dead) -> dict[str, Any]:
+    return {
+        "at": utc_now(),
+        "attempt": item.attempts + (0 if isinstance(end, Defer) else 1),
+        "code": end.code,
+        "reason": end.reason,
+    }
+
+
+def _counter(end: End) -> str | None:
+    match end:
+        case Done():
+            return "skipped" if end.outcome in _SKIPPED else "succeeded"
+        case Dead():
+            return "failed"
+        case _:
+            return None
+
+
+async def _end_inbox_rows(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]]) -> None:
+    completed = [item.inbox_event_id for item, end in ends if isinstance(end, Done) and item.inbox_event_id]
+    dead = [item.inbox_event_id for item, end in ends if isinstance(end, Dead) and item.inbox_event_id]
+    await end_inbox(session, completed, EventStatus.COMPLETED)
+    await end_inbox(session, dead, EventStatus.DEAD_LETTER)
+
+
+async def end_inbox(
+    session: AsyncSession, ids: Sequence[UUID], status: EventStatus, *, learned: dict[str, Any] | None = None
+) -> None:
+    """Move inbox rows on; ``learned`` holds, by id, what the mapping found out."""
+    if ids:
+        parameters = {"ids": list(ids), "status": status.value, "learned": to_json(learned or {})}
+        await session.execute(statement("end_inbox"), parameters)
+
+
+async def count_runs(session: AsyncSession, counted: Iterable[tuple[UUID | None, str | None]]) -> list[DomainEvent]:
+    """Add ended items to the counters of their runs; returns the events of runs that this completes."""
+    counts: defaultdict[UUID, dict[str, int]] = defaultdict(lambda: {"succeeded": 0, "failed": 0, "skipped": 0})
+    for run_id, counter in counted:
+        if run_id is not None and counter is not None:
+            counts[run_id][counter] += 1
+    if not counts:
+        return []
+    ids = sorted(counts)
+    by_text = to_json({str(run_id): count for run_id, count in counts.items()})
+    await session.execute(statement("count_runs"), {"ids": ids, "counts": by_text})
+    return await settle_runs(session, ids)
+
+
+async def settle_runs(session: AsyncSession, ids: Sequence[UUID]) -> list[DomainEvent]:
+    """Complete runs that have nothing left to wait for; returns their events."""
+    rows = await session.execute(statement("settle_runs"), {"ids": list(ids)})
+    return [
+        TDSSyncCompletedEvent(
+            sync_run_id=str(row.id),
+            total_processed=row.processed_events,
+            successful=row.successful_events,
+            failed=row.failed_events,
+            duration_seconds=row.duration_seconds,
+        )
+        for row in rows
+        if row.status == EventStatus.COMPLETED
+    ]

@@ -1,0 +1,87 @@
+"""How one attempt ended, as a value: whoever applies decides, one writer persists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from app.tds.core.errors import FieldError
+from app.tds.types import OperationType, Outcome
+
+__all__ = ["ClaimedItem", "Dead", "Defer", "Done", "End", "GiveBack", "Retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedItem:
+    """A queue item under lease, in the order of the columns that the claim returns."""
+
+    id: UUID
+    lease_token: int
+    source: str
+    entity_type: str
+    source_entity_id: str
+    operation_type: OperationType
+    payload: str
+    version_time: datetime | None
+    arrival: int
+    received_at: datetime
+    attempts: int
+    lease_losses: int
+    inbox_event_id: UUID | None
+    run_id: UUID | None
+    dead_letter_id: UUID | None
+    priority: int
+    trace_id: str | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The ledger's key."""
+        return (self.source, self.entity_type, self.source_entity_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is settled; ``target_entity_id`` is the local id, where there is one."""
+
+    outcome: Outcome
+    target_entity_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It failed and is tried again at ``at``; an attempt is spent."""
+
+    at: datetime
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defer:
+    """It could not be tried yet; no attempt is spent."""
+
+    until: datetime
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """It is given up. ``spent`` is 1 where this was an attempt of the handler's."""
+
+    code: str
+    reason: str
+    errors: Sequence[FieldError] = field(default_factory=tuple)
+    stack: str | None = None
+    spent: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """It was not tried: another claim will."""
+
+
+End: TypeAlias = Done | Retry | Defer | Dead | GiveBack

@@ -1,0 +1,174 @@
+"""From inbox to queue: a source's mapping makes a change of each raw event, or a dead letter that says why not.
+
+One transaction a batch: a crash leaves the events where they were. The pending rows of the inbox are the queue of
+this step, so whatever was stored and never queued is found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import TdsError
+from app.core.events import event_log
+from app.core.events.event import DomainEvent
+from app.core.telemetry import get_logger
+from app.tds.core import finishing
+from app.tds.core.bisection import Failed, write_in_halves
+from app.tds.core.dead_letters import Letter, record_letters
+from app.tds.core.enqueueing import QueueEntry, enqueue_all
+from app.tds.core.errors import FieldError, MappingError
+from app.tds.core.outcomes import Dead
+from app.tds.core.ports import Change, Source, StoredEvent
+from app.tds.sql import statement
+from app.tds.types import EventStatus, OperationType
+
+__all__ = ["ValidationReport", "validate_batch"]
+
+_log = get_logger(__name__)
+_WEBHOOK_PRIORITY: Final = 5
+_RUN_PRIORITY: Final = 3
+_KEPT_PAYLOAD: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What became of a batch of raw events."""
+
+    queued: int = 0
+    dead: int = 0
+
+    @property
+    def taken(self) -> int:
+        """How many events were looked at."""
+        return self.queued + self.dead
+
+
+async def validate_batch(session: AsyncSession, sources: Mapping[str, Source], *, limit: int) -> ValidationReport:
+    """Validate up to ``limit`` pending events inside the caller's transaction."""
+    rows = (await session.execute(statement("claim_inbox"), {"limit": limit})).all()
+    if not rows:
+        return ValidationReport()
+    mapped = [(row, _map(row, sources)) for row in rows]
+    good = [(row, change) for row, change in mapped if isinstance(change, Change)]
+    bad = [(row, dead) for row, dead in mapped if isinstance(dead, Dead)]
+    bad += await _enqueue(session, good)
+    events = await _bury(session, bad)
+    await event_log.record(session, events)
+    return ValidationReport(queued=len(rows) - len(bad), dead=len(bad))
+
+
+def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | Dead:
+    source = sources.get(row.source)
+    if source is None:
+        return Dead("unknown_source", f"no source named {row.source!r} is configured", spent=0)
+    try:
+        return source.map(
+            StoredEvent(
+                body=row.body,
+                headers=row.headers if isinstance(row.headers, dict) else orjson.loads(row.headers),
+                entity_type=row.entity_type,
+                source_entity_id=row.source_entity_id,
+                operation=OperationType(row.operation) if row.operation else None,
+            )
+        )
+    except MappingError as error:
+        return Dead(error.reason, error.message[:2_000], error.errors, spent=0)
+    except Exception as error:
+        # A bug of a mapping must cost one event, never the pipeline.
+        _log.exception("mapping_crashed", event_id=str(row.id), source=row.source)
+        return Dead("mapping_crashed", f"{type(error).__name__}: {error}"[:2_000], spent=0)
+
+
+def _entry(row: Row[Any], change: Change) -> QueueEntry:
+    return QueueEntry(
+        source=row.source,
+        entity_type=change.entity_type.value,
+        source_entity_id=change.source_entity_id,
+        operation_type=change.operation.value,
+        payload=change.payload.decode(),
+        version_time=change.version_time,
+        arrival=row.arrival,
+        received_at=row.created_at,
+        priority=_RUN_PRIORITY if row.run_id else _WEBHOOK_PRIORITY,
+        inbox_event_id=row.id,
+        run_id=row.run_id,
+        trace_id=row.trace_id,
+    )
+
+
+async def _enqueue(session: AsyncSession, good: Sequence[tuple[Row[Any], Change]]) -> list[tuple[Row[Any], Dead]]:
+    """Queue what was understood; what the database will not take comes back with its reason."""
+
+    async def write(part: Sequence[tuple[Row[Any], Change]]) -> Sequence[None]:
+        await enqueue_all(session, [_entry(row, change) for row, change in part])
+        return [None] * len(part)
+
+    results = await write_in_halves(session, good, write)
+    queued = [pair for pair, result in zip(good, results, strict=True) if result is None]
+    learned = {
+        str(row.id): {
+            "entity_type": change.entity_type,
+            "source_entity_id": change.source_entity_id,
+            "operation": change.operation,
+        }
+        for row, change in queued
+    }
+    await finishing.end_inbox(session, [row.id for row, _ in queued], EventStatus.QUEUED, learned=learned)
+    return [
+        (row, Dead("not_storable", str(result.error)[:2_000], spent=0))
+        for (row, _), result in zip(good, results, strict=True)
+        if isinstance(result, Failed)
+    ]
+
+
+async def _bury(session: AsyncSession, bad: Sequence[tuple[Row[Any], Dead]]) -> list[DomainEvent]:
+    if not bad:
+        return []
+    letters = [_letter(row, dead) for row, dead in bad]
+    events: list[DomainEvent] = [*await record_letters(session, letters)]
+    learned = {str(row.id): {"errors": [e.as_dict() for e in _errors_of(dead)]} for row, dead in bad}
+    await finishing.end_inbox(session, [row.id for row, _ in bad], EventStatus.DEAD_LETTER, learned=learned)
+    return events + await finishing.count_runs(session, ((row.run_id, "failed") for row, _ in bad))
+
+
+def _errors_of(dead: Dead) -> Sequence[FieldError]:
+    return dead.errors or (FieldError("", dead.reason, dead.code),)
+
+
+def _letter(row: Row[Any], dead: Dead) -> Letter:
+    return Letter(
+        queue_id=None,
+        inbox_event_id=row.id,
+        run_id=row.run_id,
+        source=row.source,
+        entity_type=_word(row.entity_type) or "unknown",
+        source_entity_id=_word(row.source_entity_id),
+        operation=row.operation,
+        dead=dead,
+        total_attempts=0,
+        payload=_readable(row.body),
+        version_time=None,
+        arrival=row.arrival,
+    )
+
+
+def _word(text: str | None) -> str | None:
+    return text.replace("\x00", "")[:200] if text else None
+
+
+def _readable(body: bytes) -> str | None:
+    """The body as JSON that a database can hold, to work on; the bytes themselves stay in the inbox."""
+    if len(body) > _KEPT_PAYLOAD:
+        return None
+    try:
+        value = orjson.loads(body)
+        text = orjson.dumps(value if isinstance(value, dict) else {"body": value}).decode()
+    except (orjson.JSONDecodeError, TdsError, ValueError, TypeError):
+        text = orjson.dumps({"text": body.decode("utf-8", "replace")}).decode()
+    return text.replace("\\u0000", "\\ufffd")

@@ -1,0 +1,17 @@
+-- Put validated changes into the queue; one without an arrival number arrives now.
+-- locks: none
+-- index: none
+INSERT INTO tds_sync_queue
+    (id, inbox_event_id, run_id, dead_letter_id, source, entity_type, source_entity_id, operation_type,
+     validated_payload, version_time, arrival, received_at, priority, trace_id)
+SELECT item.id, item.inbox_event_id, item.run_id, item.dead_letter_id, item.source, item.entity_type,
+       item.source_entity_id, item.operation_type, CAST(item.payload AS jsonb), item.version_time,
+       COALESCE(item.arrival, nextval('tds_arrival_seq')), COALESCE(item.received_at, now()), item.priority,
+       item.trace_id
+FROM unnest(CAST(:ids AS uuid[]), CAST(:inbox_event_ids AS uuid[]), CAST(:run_ids AS uuid[]),
+            CAST(:dead_letter_ids AS uuid[]), CAST(:sources AS text[]), CAST(:entity_types AS text[]),
+            CAST(:source_entity_ids AS text[]), CAST(:operation_types AS text[]), CAST(:payloads AS text[]),
+            CAST(:version_times AS timestamptz[]), CAST(:arrivals AS bigint[]), CAST(:received_ats AS timestamptz[]),
+            CAST(:priorities AS smallint[]), CAST(:trace_ids AS text[]))
+    AS item (id, inbox_event_id, run_id, dead_letter_id, source, entity_type, source_entity_id, operation_type,
+             payload, version_time, arrival, received_at, priority, trace_id)

@@ -1,0 +1,83 @@
+"""Customers: a row each, with addresses and contact persons in tables of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Uuid, any_, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.erp.models import ContactPerson as PersonRow
+from app.erp.models import Customer, CustomerAddress
+from app.tds.core.ports import Applied, Assignment, Rejected
+from app.tds.documents import Address, ContactPerson, CustomerDocument
+from app.tds.sql import statement
+from app.tds.targets.rows import Plan, plan, row_id, to_rows
+
+__all__ = ["apply_customers"]
+
+_IDS: Final = bindparam("ids", type_=ARRAY(Uuid))
+_KINDS: Final = ("billing", "shipping")
+_NESTED: Final = ("billing_address", "shipping_address", "contact_persons")
+_COLUMNS: Final = [name for name in CustomerDocument.model_fields if name not in _NESTED]
+_READ: Final = select(Customer.id, *(getattr(Customer, name) for name in _COLUMNS)).where(Customer.id == any_(_IDS))
+_READ_ADDRESSES: Final = select(CustomerAddress.__table__).where(CustomerAddress.customer_id == any_(_IDS))
+_READ_PERSONS: Final = (
+    select(PersonRow.__table__).where(PersonRow.customer_id == any_(_IDS)).order_by(PersonRow.position)
+)
+_DELETE: Final = delete(Customer).where(Customer.id == any_(_IDS))
+
+
+async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Canonical fields by id, nested documents included."""
+    if not ids:
+        return {}
+    wanted = {"ids": list(ids)}
+    found: dict[UUID, dict[str, Any]] = {}
+    for row in (await session.execute(_READ, wanted)).mappings():
+        nested = {"billing_address": None, "shipping_address": None, "contact_persons": []}
+        found[row["id"]] = {**{name: row[name] for name in _COLUMNS}, **nested}
+    for row in (await session.execute(_READ_ADDRESSES, wanted)).mappings():
+        values = {name: row[name] for name in Address.model_fields}
+        found[row["customer_id"]][f"{row['kind']}_address"] = Address.model_construct(**values)
+    for row in (await session.execute(_READ_PERSONS, wanted)).mappings():
+        person = ContactPerson.model_construct(**{name: row[name] for name in ContactPerson.model_fields})
+        found[row["customer_id"]]["contact_persons"].append(person)
+    return found
+
+
+async def apply_customers(session: AsyncSession, assignments: Sequence[Assignment]) -> list[Applied | Rejected]:
+    """Write customer changes: three reads, at most one delete and three writes."""
+    existing = await _read(session, [found for one in assignments if (found := row_id(one))])
+    made = plan(CustomerDocument, assignments, existing)
+    if made.deleted:
+        await session.execute(_DELETE, {"ids": made.deleted}, execution_options={"synchronize_session": False})
+    if made.rows:
+        await _write(session, made)
+    return made.results
+
+
+async def _write(session: AsyncSession, made: Plan) -> None:
+    rows = [{"id": identifier, **{name: row[name] for name in _COLUMNS}} for identifier, row in made.rows.items()]
+    ids = list(made.rows)
+    await session.execute(statement("upsert_customers"), {"rows": to_rows(rows)})
+    addresses = to_rows(list(_addresses(made.rows)))
+    await session.execute(statement("replace_addresses"), {"customer_ids": ids, "rows": addresses})
+    persons = to_rows(list(_persons(made.rows)))
+    await session.execute(statement("replace_persons"), {"customer_ids": ids, "rows": persons})
+
+
+def _addresses(rows: Mapping[UUID, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    for identifier, row in rows.items():
+        for kind in _KINDS:
+            if (address := row[f"{kind}_address"]) is not None:
+                yield {"customer_id": identifier, "kind": kind, **address.model_dump()}
+
+
+def _persons(rows: Mapping[UUID, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    for identifier, row in rows.items():
+        for position, person in enumerate(row["contact_persons"]):
+            yield {"customer_id": identifier, "position": position, **person.model_dump()}

@@ -1,0 +1,108 @@
+"""From documents to rows: what a change would alter, and the whole rows to write.
+
+A row is written whole: what a document does not know keeps the value that the row has, or gets the document
+class's default where there is no row yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel
+
+from app.core.ids import new_id
+from app.tds.core.errors import FieldError
+from app.tds.core.ports import Applied, Assignment, Rejected
+from app.tds.documents import Document
+from app.tds.types import Outcome
+
+__all__ = ["Plan", "plan", "plain", "row_id", "to_rows"]
+
+Row = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to write: ``rows`` whole, by id; ``deleted`` ids; and what to answer for each assignment, in order."""
+
+    rows: dict[UUID, dict[str, Any]] = field(default_factory=dict[UUID, dict[str, Any]])
+    deleted: list[UUID] = field(default_factory=list[UUID])
+    results: list[Applied | Rejected] = field(default_factory=list[Applied | Rejected])
+
+
+def row_id(assignment: Assignment) -> UUID | None:
+    """The local row's id, if the entity was ever applied."""
+    return UUID(assignment.local_id) if assignment.local_id else None
+
+
+def plain(value: Any) -> Any:
+    """A JSON-ready value: a decimal without trailing zeros, as text; a nested document as a dict."""
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value
+
+
+def _plain_row(row: Row) -> dict[str, Any]:
+    return {name: plain(value) for name, value in row.items()}
+
+
+def plan(kind: type[Document], assignments: Iterable[Assignment], existing: Mapping[UUID, Row]) -> Plan:
+    """Compare each assignment with its row. ``existing`` holds canonical fields by row id."""
+    made = Plan()
+    for assignment in assignments:
+        identifier = row_id(assignment)
+        before = existing.get(identifier) if identifier else None
+        if assignment.document is None:
+            made.results.append(_delete(made, identifier, before))
+        elif before is None:
+            made.results.append(_create(made, kind, identifier or new_id(), assignment.document))
+        else:
+            assert identifier is not None  # noqa: S101 - a row was found by it
+            made.results.append(_update(made, identifier, before, assignment.document))
+    return made
+
+
+def _delete(made: Plan, identifier: UUID | None, before: Row | None) -> Applied:
+    if identifier is None or before is None:
+        return Applied(local_id=str(identifier) if identifier else None, outcome=Outcome.UNCHANGED)
+    made.deleted.append(identifier)
+    return Applied(
+        local_id=str(identifier), outcome=Outcome.DELETED, before=_plain_row(before), changed=sorted(before)
+    )
+
+
+def _create(made: Plan, kind: type[Document], identifier: UUID, document: Document) -> Applied | Rejected:
+    known = document.known()
+    if not known.get("name"):
+        error = FieldError("name", "is needed to create this entity: it does not exist here yet", "missing")
+        return Rejected(code="incomplete_document", errors=[error])
+    made.rows[identifier] = {name: getattr(document, name) for name in kind.model_fields}
+    return Applied(local_id=str(identifier), outcome=Outcome.CREATED, after=_plain_row(known), changed=sorted(known))
+
+
+def _update(made: Plan, identifier: UUID, before: Row, document: Document) -> Applied:
+    changes = {name: value for name, value in document.known().items() if before[name] != value}
+    if not changes:
+        return Applied(local_id=str(identifier), outcome=Outcome.UNCHANGED)
+    made.rows[identifier] = {**before, **changes}
+    return Applied(
+        local_id=str(identifier),
+        outcome=Outcome.UPDATED,
+        before=_plain_row({name: before[name] for name in changes}),
+        after=_plain_row(changes),
+        changed=sorted(changes),
+    )
+
+
+def to_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as the JSON array that the upserts take."""
+    return orjson.dumps(rows, default=plain).decode()

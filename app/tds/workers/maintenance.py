@@ -1,0 +1,80 @@
+"""What any worker process does for all: rescue, quarantine, partitions ahead, forgetting old delivery keys."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Final
+
+from sqlalchemy import delete, func
+
+from app.core.clock import utc_now
+from app.core.config import QueueSettings
+from app.core.database import Database
+from app.core.doorbell import Doorbell
+from app.core.events import event_log
+from app.core.partitions import ensure_partitions
+from app.core.telemetry import get_logger
+from app.tds.core import claims
+from app.tds.core.dead_letters import Letter, record_letters
+from app.tds.core.finishing import finish
+from app.tds.core.outcomes import Dead
+from app.tds.models import TDSDedupeKey
+
+__all__ = ["Maintenance"]
+
+_log = get_logger(__name__)
+_HOURLY: Final = 3_600.0
+
+
+class Maintenance:
+    """One round is cheap when there is nothing to do: two index lookups."""
+
+    def __init__(self, database: Database, doorbell: Doorbell, settings: QueueSettings, name: str) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._settings = settings
+        self._next_hourly = monotonic() + _HOURLY
+        self.name = name
+
+    async def step(self) -> bool:
+        """One round; never asks for another one at once."""
+        await self._rescue()
+        await self._quarantine()
+        if monotonic() >= self._next_hourly:
+            self._next_hourly = monotonic() + _HOURLY
+            await self._hourly()
+        return False
+
+    async def _rescue(self) -> None:
+        async with self._database.transaction() as session:
+            rescued = await claims.rescue(session, quarantine_after=self._settings.quarantine_after)
+        if rescued:
+            _log.warning("leases_rescued", items=len(rescued))
+            self._doorbell.ring("queue")
+
+    async def _quarantine(self) -> None:
+        settings = self._settings
+        async with self._database.transaction() as session:
+            items = await claims.claim_poison(
+                session, worker=self.name, quarantine_after=settings.quarantine_after, lease=settings.lease_seconds
+            )
+            if not items:
+                return
+            ends = [(item, Dead("poison", _poison(item.lease_losses), spent=0)) for item in items]
+            events = await record_letters(session, [Letter.of_item(item, dead) for item, dead in ends])
+            await event_log.record(session, [*events, *await finish(session, ends)])
+        _log.error("items_quarantined", items=len(items))
+
+    async def _hourly(self) -> None:
+        async with self._database.engine.begin() as connection:
+            made = await ensure_partitions(connection, utc_now())
+        async with self._database.transaction() as session:
+            await session.execute(delete(TDSDedupeKey).where(TDSDedupeKey.expires_at < func.now()))
+        if made:
+            _log.info("partitions_made", statements=len(made))
+
+
+def _poison(losses: int) -> str:
+    return f"{losses} workers died while they held this item"
+
+

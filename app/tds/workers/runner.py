@@ -1,0 +1,121 @@
+"""Carries out managed runs: reads a source page by page into the inbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.config import QueueSettings
+from app.core.database import Database
+from app.core.doorbell import Doorbell
+from app.core.errors import TdsError
+from app.core.telemetry import get_logger
+from app.tds.core import runs
+from app.tds.core.errors import LeaseLostError, SourceThrottledError, SourceUnavailableError
+from app.tds.core.ports import Source
+from app.tds.core.runs import ClaimedRun
+from app.tds.types import EntityType
+
+__all__ = ["Runner"]
+
+_log = get_logger(__name__)
+_GIVE_UP_AFTER: Final = 10
+_FIRST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 600.0
+
+
+class Runner:
+    """Reads one run at a time."""
+
+    def __init__(
+        self, database: Database, sources: Mapping[str, Source], doorbell: Doorbell, settings: QueueSettings, name: str
+    ) -> None:
+        self._database = database
+        self._sources = sources
+        self._doorbell = doorbell
+        self._lease = settings.run_lease_seconds
+        self.name = name
+
+    async def step(self) -> bool:
+        """Claim a run and read it to its end; False if none waits."""
+        async with self._database.transaction() as session:
+            run = await runs.claim_run(session, worker=self.name, lease=self._lease)
+        if run is None:
+            return False
+        reading = asyncio.ensure_future(self._read_or_settle(run))
+        renewing = asyncio.ensure_future(self._keep(run, reading))
+        try:
+            await reading
+        except asyncio.CancelledError:
+            if not renewing.done():
+                raise
+            _log.warning("run_lease_lost", run_id=str(run.id))
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+        return True
+
+    async def _keep(self, run: ClaimedRun, reading: asyncio.Future[None]) -> None:
+        """Renew the lease while the run is read; once it is lost, stop reading."""
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            try:
+                async with self._database.transaction() as session:
+                    held = await runs.renew_run(session, run, lease=self._lease)
+            except (SQLAlchemyError, OSError) as error:
+                _log.warning("run_not_renewed", run_id=str(run.id), error=str(error))
+                continue
+            if not held:
+                reading.cancel()
+                return
+
+    async def _read_or_settle(self, run: ClaimedRun) -> None:
+        try:
+            await self._read(run)
+        except LeaseLostError:
+            _log.warning("run_lease_lost", run_id=str(run.id))
+        except SourceThrottledError as error:
+            await self._postpone(run, error.retry_after, error, spent=0)
+        except SourceUnavailableError as error:
+            await self._postpone_or_fail(run, error)
+        except SQLAlchemyError as error:
+            await self._postpone(run, _FIRST_PAUSE, error, spent=0)
+        except TdsError as error:
+            await self._fail(run, error.message)
+        except Exception as error:
+            _log.exception("run_crashed", run_id=str(run.id))
+            await self._fail(run, f"{type(error).__name__}: {error}")
+
+    async def _read(self, run: ClaimedRun) -> None:
+        source = self._sources.get(run.source)
+        if source is None:
+            await self._fail(run, f"no source named {run.source!r} is configured in this worker")
+            return
+        pages = source.pages(EntityType(run.entity_type), since=run.since, checkpoint=run.checkpoint)
+        async for page in pages:
+            async with self._database.transaction() as session:
+                await runs.store_page(session, run, page, lease=self._lease)
+            self._doorbell.ring("inbox")
+            _log.info("page_stored", run_id=str(run.id), records=len(page.records), last=page.last)
+
+    async def _postpone_or_fail(self, run: ClaimedRun, error: SourceUnavailableError) -> None:
+        if run.attempts + 1 >= _GIVE_UP_AFTER:
+            await self._fail(run, error.message)
+            return
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**run.attempts)
+        await self._postpone(run, pause, error, spent=1)
+
+    async def _postpone(self, run: ClaimedRun, seconds: float, error: Exception, *, spent: int) -> None:
+        _log.warning("run_postponed", run_id=str(run.id), seconds=seconds, error=str(error))
+        async with self._database.transaction() as session:
+            await runs.postpone_run(session, run, seconds=seconds, why=str(error), spent=spent)
+
+    async def _fail(self, run: ClaimedRun, error: str) -> None:
+        _log.error("run_failed", run_id=str(run.id), error=error)
+        async with self._database.transaction() as session:
+            await runs.fail_run(session, run.id, error=error)
