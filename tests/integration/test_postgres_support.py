@@ -35,7 +35,8 @@ class Migration:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, url: str) -> None:
+    def run(self, url: str) -> None:
+        """Migrate one database."""
         self.calls += 1
         asyncio.run(query(url, "CREATE TABLE made AS SELECT 7 AS n", "SELECT 1"))
 
@@ -62,8 +63,9 @@ class TestCreateTemplate:
         """Workers that ask at the same time get the same template, migrated once."""
         migration = Migration()
         with ThreadPoolExecutor(3) as pool:
-            names = list(pool.map(lambda _: server.create_template("main", migration), range(3)))
-        assert set(names) == {"tds_test_self_main"}
+            waiting = [pool.submit(server.create_template, "main", migration.run) for _ in range(3)]
+        names = {each.result() for each in waiting}
+        assert names == {"tds_test_self_main"}
         assert migration.calls == 1
 
     def test_is_made_again_after_a_failed_migration(self, server: TestServer) -> None:
@@ -75,7 +77,7 @@ class TestCreateTemplate:
         with pytest.raises(LookupError):
             server.create_template("main", fail)
         migration = Migration()
-        server.create_template("main", migration)
+        server.create_template("main", migration.run)
         assert migration.calls == 1
 
 
@@ -84,7 +86,7 @@ class TestClone:
 
     async def test_has_what_the_template_has_and_is_its_own(self, server: TestServer) -> None:
         """Clones begin alike and do not see each other, also when made inside of an event loop."""
-        template = server.create_template("main", Migration())
+        template = server.create_template("main", Migration().run)
         first, second = server.clone(template), server.clone(template)
         await query(first, "UPDATE made SET n = 8", "SELECT 1")
         assert (await query(first, "SELECT n FROM made"), await query(second, "SELECT n FROM made")) == ([8], [7])
@@ -102,8 +104,8 @@ class TestDrop:
         url = server.create()
         sleeper = asyncio.create_task(query(url, "SELECT pg_sleep(60)"))
         busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-        while await query(url, busy) == [0]:
-            await asyncio.sleep(0.01)
+        while await query(url, busy) == [0]:  # each look takes a moment in which the other gets on
+            continue
         server.drop(url)
         with pytest.raises(DBAPIError):
             await sleeper
@@ -112,7 +114,7 @@ class TestDrop:
         """Templates and clones of the run are gone, those of other runs stay."""
         other = TestServer(address, "other", strategy="WAL_LOG")
         other.create()
-        server.clone(server.create_template("main", Migration()))
+        server.clone(server.create_template("main", Migration().run))
         server.drop_all()
         assert await query(address, COUNT) == [1]
         other.drop_all()

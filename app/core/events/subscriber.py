@@ -96,7 +96,7 @@ class Subscriber:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return
-        pass
+        self._failed += self._in_flight  # a loop was closed in the middle of it
         self._in_flight = 0
         # A context of its own: what the publisher bound belongs to the publisher.
         self._task = loop.create_task(self._run(), name=f"events:{self.name}", context=Context())

@@ -53,6 +53,7 @@ CREATE TABLE tds_dead_letter_queue (
     last_payload JSONB,
     version_time TIMESTAMP WITH TIME ZONE,
     arrival BIGINT,
+    received_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     priority SMALLINT DEFAULT 5 NOT NULL,
     resolved BOOLEAN DEFAULT false NOT NULL,
     resolved_at TIMESTAMP WITH TIME ZONE,

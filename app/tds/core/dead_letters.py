@@ -41,6 +41,7 @@ class Letter:
     payload: str | None
     version_time: datetime | None
     arrival: int | None
+    received_at: datetime
     priority: int = 5
 
     @classmethod
@@ -59,6 +60,7 @@ class Letter:
             payload=item.payload,
             version_time=item.version_time,
             arrival=item.arrival,
+            received_at=item.received_at,
             priority=item.priority,
         )
 
@@ -107,6 +109,7 @@ async def record_letters(session: AsyncSession, letters: Sequence[Letter]) -> li
         "priorities": [letter.priority for letter in letters],
         "version_times": [letter.version_time for letter in letters],
         "arrivals": [letter.arrival for letter in letters],
+        "received_ats": [letter.received_at for letter in letters],
     }
     await session.execute(statement("record_dead_letters"), parameters)
     return [letter.event() for letter in letters]

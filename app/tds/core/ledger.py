@@ -2,7 +2,8 @@
 
 A version is (source's modification time, arrival number). Source times have whole seconds and another clock
 than ours, so equal times are told apart by arrival. A change without a time (a delete by webhook) is newer than
-everything that arrived before it, whatever any clock says: its arrival becomes a barrier.
+everything that arrived before it, whatever any clock says: its arrival becomes a barrier. Against what arrived
+after it, it counts as made when it was received. So the order in which changes are applied never matters.
 """
 
 from __future__ import annotations
@@ -49,13 +50,19 @@ class EntityState:
             return None
         known = self.version_time or _EARLIEST
         if item.version_time is None:
+            if item.arrival < self.version_arrival and known > item.received_at:
+                return None
             time, barrier = max(known, item.received_at), item.arrival
         elif (item.version_time, item.arrival) > (known, self.version_arrival):
             time, barrier = item.version_time, self.barrier_arrival
         else:
             return None
         return replace(
-            self, version_time=time, version_arrival=item.arrival, barrier_arrival=barrier, deleted=delete
+            self,
+            version_time=time,
+            version_arrival=max(item.arrival, self.version_arrival) if item.version_time is None else item.arrival,
+            barrier_arrival=barrier,
+            deleted=delete,
         )
 
 

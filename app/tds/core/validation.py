@@ -155,6 +155,7 @@ def _letter(row: Row[Any], dead: Dead) -> Letter:
         payload=_readable(row.body),
         version_time=None,
         arrival=row.arrival,
+        received_at=row.created_at,
     )
 
 

@@ -52,6 +52,7 @@ class TDSDeadLetterQueue(Base):
     last_payload: Mapped[dict[str, Any] | None] = mapped_column(Json)
     version_time: Mapped[datetime | None]
     arrival: Mapped[int | None] = mapped_column(BigInteger)
+    received_at: Mapped[CreatedAt]
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("5"))
     resolved: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
     resolved_at: Mapped[datetime | None]

@@ -1,28 +1,25 @@
-"""The engine on a real server: URLs, pool, types, fresh reads, and the FastAPI dependency."""
+"""The engine on a real server: URLs, pool, types and fresh reads."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
 from asyncpg import Connection
-from fastapi import Depends, FastAPI
-from httpx2 import ASGITransport, AsyncClient
-from sqlalchemy import MetaData, String, func, select, text, update
+from sqlalchemy import MetaData, func, select, text, update
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
-from structlog.testing import capture_logs
 
 from app.core.config import DatabaseSettings
-from app.core.database import Database, configure, default_database, get_async_db, join_or_begin
+from app.core.database import Database
 from app.core.errors import ConfigurationError
 from app.core.ids import new_id
 from app.core.orm import Base, Json, StrEnumType, UnusableValueError
@@ -64,14 +61,6 @@ async def runs(database: Database) -> AsyncGenerator[Database]:
     yield database
     async with database.engine.begin() as connection:
         await connection.run_sync(Scratch.metadata.drop_all)
-
-
-@pytest.fixture
-def configured(runs: Database) -> Generator[Database]:
-    """The database as the default one of the process."""
-    configure(runs)
-    yield runs
-    configure(None)
 
 
 async def _scalar(database: Database, statement: str) -> Any:
@@ -353,108 +342,3 @@ class TestFreshReads:
             run = (await plain.scalars(select(Run))).one()
             await self._advance(runs, run.id, 5)
             assert (await plain.scalars(select(Run))).one().number == 1
-
-
-class TestDefaultDatabase:
-    """The database of the process."""
-
-    def test_says_what_to_do_when_there_is_none(self) -> None:
-        """The message names the call that is missing."""
-        configure(None)
-        with pytest.raises(ConfigurationError, match="configure"):
-            default_database()
-
-    def test_is_the_one_configured(self, configured: Database) -> None:
-        """What was given is what is used."""
-        assert default_database() is configured
-
-
-class TestGetAsyncDb:
-    """The FastAPI dependency."""
-
-    async def test_gives_an_endpoint_its_session(self, configured: Database) -> None:
-        """``db: AsyncSession = Depends(get_async_db)``, as the specification writes it."""
-        app = FastAPI()
-
-        @app.post("/runs")
-        async def add(db: Annotated[AsyncSession, Depends(get_async_db)]) -> dict[str, int]:
-            db.add(Run(number=3))
-            await db.commit()
-            return {"runs": await db.scalar(select(func.count()).select_from(Run)) or 0}
-
-        async with AsyncClient(transport=ASGITransport(app), base_url="http://tds") as client:
-            reply = await client.post("/runs")
-        assert reply.json() == {"runs": 1}
-        assert await _scalar(configured, "SELECT number FROM runs") == 3
-
-    async def test_never_commits(self, configured: Database) -> None:
-        """What the endpoint did not commit is gone."""
-        with capture_logs() as logs:
-            await self._use(_add_without_service)
-        assert await _scalar(configured, "SELECT count(*) FROM runs") == 0
-        assert logs == []
-
-    async def test_warns_of_a_services_writes_left_uncommitted(self, configured: Database) -> None:
-        """A service joined the endpoint's transaction, and nobody committed it: that is told."""
-        with capture_logs() as logs:
-            await self._use(_read_then_write)
-        assert [(entry["event"], entry["log_level"]) for entry in logs] == [("session_closed_uncommitted", "warning")]
-        assert await _scalar(configured, "SELECT count(*) FROM runs") == 0
-
-    async def test_does_not_warn_of_reads(self, configured: Database) -> None:
-        """A service that only read in the endpoint's transaction has lost nothing."""
-        del configured
-        with capture_logs() as logs:
-            await self._use(_read_then_read)
-        assert logs == []
-
-    async def test_does_not_warn_after_a_commit(self, configured: Database) -> None:
-        """Committed is committed, also when the endpoint read on afterwards."""
-
-        async def use(session: AsyncSession) -> None:
-            await _read_then_write(session)
-            await session.commit()
-            await session.execute(select(Run))
-
-        with capture_logs() as logs:
-            await self._use(use)
-        assert logs == []
-        assert await _scalar(configured, "SELECT count(*) FROM runs") == 1
-
-    async def test_does_not_warn_of_a_failed_transaction(self, configured: Database) -> None:
-        """Whoever got the database's error knows already."""
-        del configured
-
-        async def use(session: AsyncSession) -> None:
-            await _read_then_write(session)
-            await session.execute(text("DO $$ BEGIN RAISE 'no'; EXCEPTION WHEN others THEN NULL; END $$"))
-            raw = await session.connection()
-            with pytest.raises(Exception, match="division by zero"):
-                await raw.execute(text("SELECT 1/0"))
-
-        with capture_logs() as logs:
-            await self._use(use)
-        assert logs == []
-
-    @staticmethod
-    async def _use(endpoint: Callable[[AsyncSession], Any]) -> None:
-        dependency = get_async_db()
-        await endpoint(await anext(dependency))
-        assert await anext(dependency, None) is None
-
-
-async def _add_without_service(session: AsyncSession) -> None:
-    session.add(Run())
-    await session.flush()
-
-
-async def _read_then_write(session: AsyncSession) -> None:
-    await session.execute(select(Run))
-    async with join_or_begin(session):
-        session.add(Run())
-
-
-async def _read_then_read(session: AsyncSession) -> None:
-    await session.execute(select(Run))
-    async with join_or_begin(session):
-        await session.execute(select(Run.number, func.cast(Run.status, String)))

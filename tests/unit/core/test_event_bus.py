@@ -7,15 +7,16 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
 from app.core.events.event import DomainEvent
-from app.core.events.event_bus import EventBus, event_bus
+from app.core.events.event_bus import EventBus
 from app.core.events.patterns import PatternError
-
+from tests.support.events import becomes, collector, make, numbers
 
 OF_PUBLISHER: ContextVar[str] = ContextVar("OF_PUBLISHER")
 
@@ -28,28 +29,6 @@ class SyncedEvent(DomainEvent):
     def delivery_types(self) -> tuple[str, ...]:
         """Its own type, and that of all synced entities."""
         return (self.event_type, "tds.entity.synced")
-
-
-def make(event_type: str = "tds.entity.create", number: int = 0) -> DomainEvent:
-    """An event that can be told from others by its number."""
-    return DomainEvent(event_type=event_type, data={"number": number})
-
-
-def numbers(events: list[DomainEvent]) -> list[int]:
-    """The numbers of some events."""
-    return [event.data["number"] for event in events]
-
-
-def collector(bus: EventBus, *patterns: str) -> list[DomainEvent]:
-    """A list that fills with what a subscriber of these patterns gets."""
-    got: list[DomainEvent] = []
-
-    def collect(event: DomainEvent) -> None:
-        got.append(event)
-
-    for pattern in patterns:
-        bus.subscribe(pattern)(collect)
-    return got
 
 
 @pytest.fixture
@@ -206,7 +185,7 @@ class TestPublish:
 
         got = collector(bus, "*")
         await asyncio.wait_for(bus.publish(make()), 5)
-        assert await _becomes(lambda: len(got) == 1)
+        assert await becomes(lambda: len(got) == 1)
         assert [one.pending for one in bus.subscriptions()] == [1, 0]
         release.set()
         await bus.drain(timeout=5)
@@ -264,7 +243,7 @@ class TestPublish:
 
     async def test_keeps_the_publishers_context_to_itself(self, bus: EventBus) -> None:
         """A handler's log context holds the ids of its event, and nothing that the publisher had bound."""
-        seen: list[dict[str, object]] = []
+        seen: list[dict[str, Any]] = []
 
         @bus.subscribe("*")
         def look(event: DomainEvent) -> None:
@@ -338,144 +317,7 @@ class TestPublishNowait:
         bus.publish_nowait([make()])
         assert len(asyncio.all_tasks() - before) == 1
         await bus.drain(timeout=5)
-        assert await _becomes(lambda: asyncio.all_tasks() == before)
-
-
-class TestGetEventHistory:
-    """Looking back."""
-
-    async def test_is_newest_first_and_at_once(self, bus: EventBus) -> None:
-        """What was published stands in the history before any handler ran."""
-        bus.publish_nowait([make(number=number) for number in range(5)])
-        assert numbers(bus.get_event_history(limit=2)) == [4, 3]
-        assert numbers(bus.get_event_history()) == [4, 3, 2, 1, 0]
-        assert bus.get_event_history(limit=0) == []
-
-    def test_is_bounded(self) -> None:
-        """The oldest give way."""
-        bus = EventBus(history=3)
-        bus.publish_nowait([make(number=number) for number in range(10)])
-        assert numbers(bus.get_event_history(limit=100)) == [9, 8, 7]
-
-    def test_keeps_a_thousand_by_default(self, bus: EventBus) -> None:
-        """The default bound."""
-        bus.publish_nowait([make(number=number) for number in range(1_001)])
-        assert len(bus.get_event_history()) == 1_000
-
-
-class TestDrain:
-    """Waiting for what was published so far."""
-
-    async def test_does_not_wait_for_what_comes_later(self, bus: EventBus) -> None:
-        """Events published while draining are not waited for, or it might never end."""
-
-        @bus.subscribe("*")
-        async def echo(event: DomainEvent) -> None:
-            await bus.publish(make(number=event.data["number"] + 1))
-
-        await bus.publish(make(number=0))
-        await bus.drain(timeout=5)
-        assert bus.subscriptions()[0].delivered >= 1
-        bus.clear()
-
-    async def test_gives_up_after_its_time(self, bus: EventBus) -> None:
-        """A handler that hangs makes it time out rather than hang too."""
-
-        @bus.subscribe("*")
-        async def hang(event: DomainEvent) -> None:
-            del event
-            await asyncio.Event().wait()
-
-        await bus.publish(make())
-        with pytest.raises(TimeoutError):
-            await bus.drain(timeout=0.01)
-        with capture_logs():
-            bus.clear()
-            await asyncio.sleep(0)
-
-    async def test_is_over_at_once_on_a_quiet_bus(self, bus: EventBus) -> None:
-        """Nothing published, nothing to wait for."""
-        collector(bus, "*")
-        await bus.drain(timeout=0)
-
-
-class TestSettle:
-    """Backpressure."""
-
-    async def test_waits_until_the_slowest_has_caught_up(self, bus: EventBus) -> None:
-        """It returns as soon as no subscriber has more than so many events before it, and not sooner."""
-        steps = asyncio.Semaphore(0)
-
-        @bus.subscribe("*")
-        async def slow(event: DomainEvent) -> None:
-            del event
-            await steps.acquire()
-
-        collector(bus, "*")
-        bus.publish_nowait([make(number=number) for number in range(10)])
-        settled = asyncio.create_task(bus.settle(4))
-        for _ in range(5):
-            steps.release()
-        assert await _becomes(lambda: bus.subscriptions()[0].pending == 5)
-        assert not settled.done()
-        steps.release()
-        await asyncio.wait_for(settled, 5)
-        assert bus.subscriptions()[0].pending == 4
-        for _ in range(4):
-            steps.release()
-        await bus.drain(timeout=5)
-
-    async def test_gives_up_after_its_time(self, bus: EventBus) -> None:
-        """A hanging subscriber cannot hold the publisher for ever."""
-        never = asyncio.Event()
-
-        @bus.subscribe("*")
-        async def hang(event: DomainEvent) -> None:
-            del event
-            await never.wait()
-
-        bus.publish_nowait([make(), make()])
-        with pytest.raises(TimeoutError):
-            await bus.settle(1, timeout=0.01)
-        never.set()
-        await bus.drain(timeout=5)
-
-
-class TestIsolated:
-    """A bus of one's own, for tests."""
-
-    async def test_restores_subscribers_and_history(self, bus: EventBus) -> None:
-        """Inside, the bus is empty; afterwards it is what it was, and what was added inside is gone."""
-        outer = collector(bus, "*")
-        await bus.publish(make(number=1))
-        with bus.isolated() as inner:
-            assert inner.get_event_history() == []
-            inside = collector(inner, "*")
-            await inner.publish(make(number=2))
-            await inner.drain(timeout=5)
-        await bus.publish(make(number=3))
-        await bus.drain(timeout=5)
-        assert numbers(inside) == [2]
-        assert numbers(outer) == [1, 3]
-        assert numbers(bus.get_event_history()) == [3, 1]
-
-    async def test_restores_after_an_error(self, bus: EventBus) -> None:
-        """A failing test leaves no subscriber behind either."""
-
-        def fail_inside() -> None:
-            with bus.isolated():
-                collector(bus, "*")
-                raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            fail_inside()
-        assert bus.subscriptions() == []
-
-    def test_works_on_the_bus_of_the_process(self) -> None:
-        """The global bus is a bus like any other."""
-        with event_bus.isolated():
-            event_bus.publish_nowait([make()])
-            assert event_bus.get_event_history(limit=1)[0].event_type == "tds.entity.create"
+        assert await becomes(lambda: asyncio.all_tasks() == before)
 
 
 def _only_handler(bus: EventBus) -> Callable[[DomainEvent], object]:
@@ -490,12 +332,3 @@ async def _publish_and_drain(bus: EventBus, events: list[DomainEvent]) -> None:
 async def _publish_and_yield(bus: EventBus, events: list[DomainEvent]) -> None:
     bus.publish_nowait(events)
     await asyncio.sleep(0)
-
-
-async def _becomes(condition: Callable[[], bool]) -> bool:
-    """Whether something becomes true within a thousand turns of the loop."""
-    for _ in range(1_000):
-        if condition():
-            return True
-        await asyncio.sleep(0)
-    return False

@@ -1,0 +1,107 @@
+"""The composition root: settings become a database, sources, targets, workers. Nothing is built at import."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from app.core.config import Settings
+from app.core.database import Database, configure
+from app.core.doorbell import Doorbell
+from app.core.errors import ConfigurationError
+from app.migrations.runner import schema_status, upgrade_engine
+from app.tds.core.ports import Source, Target
+from app.tds.core.retry import RetryPolicy
+from app.tds.sources.zoho import ZohoSource
+from app.tds.targets.erp import erp_targets
+from app.tds.types import EntityType
+from app.tds.workers.pool import WorkerPool
+
+__all__ = ["Runtime", "SchemaBehindError", "build_pool", "open_database", "open_runtime"]
+
+_NAMED_SOURCES: Final = ("zoho",)
+
+
+class SchemaBehindError(ConfigurationError):
+    """The database's schema is older than this program. Run: tds db upgrade"""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """All that a process needs, built once. ``sources`` are by the name that stands in the tables."""
+
+    settings: Settings
+    database: Database
+    doorbell: Doorbell
+    sources: Mapping[str, Source]
+    targets: Mapping[EntityType, Target]
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The configured database, or the embedded one, started if it does not run; made the process's default."""
+    async with _database_url(settings) as url:
+        database = Database(url, settings.database)
+        configure(database)
+        try:
+            yield database
+        finally:
+            configure(None)
+            await database.dispose()
+
+
+@asynccontextmanager
+async def _database_url(settings: Settings) -> AsyncIterator[str]:
+    if settings.database.url is not None:
+        yield settings.database.url.get_secret_value()
+        return
+    from app.core.embedded import EmbeddedPostgres  # noqa: PLC0415 - an extra: not everybody has it installed
+
+    server = EmbeddedPostgres(settings.home)
+    connection = await asyncio.to_thread(server.start)
+    try:
+        await asyncio.to_thread(server.ensure_database, settings.database.name)
+        yield connection.url(settings.database.name)
+    finally:
+        await asyncio.to_thread(server.stop_using)
+
+
+async def _check_schema(database: Database, settings: Settings) -> None:
+    """The embedded database is brought up to date by whoever uses it; another one is its administrator's."""
+    if settings.database.url is None:
+        await upgrade_engine(database.engine)
+    elif not (await schema_status(database.engine)).up_to_date:
+        raise SchemaBehindError
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Everything a server, a worker or a command needs; closed in the opposite order.
+
+    Raises:
+        SchemaBehindError: the database must be upgraded first.
+    """
+    async with open_database(settings) as database:
+        await _check_schema(database, settings)
+        sources: dict[str, Source] = {name: ZohoSource(settings.zoho, name=name) for name in _NAMED_SOURCES}
+        try:
+            yield Runtime(settings, database, Doorbell(database), sources, erp_targets())
+        finally:
+            for source in sources.values():
+                await source.aclose()
+
+
+def build_pool(runtime: Runtime, *, count: int) -> WorkerPool:
+    """The loops of one process with ``count`` workers."""
+    return WorkerPool(
+        runtime.database,
+        sources=runtime.sources,
+        targets=runtime.targets,
+        settings=runtime.settings.queue,
+        policy=RetryPolicy.of(runtime.settings.retry),
+        count=count,
+        doorbell=runtime.doorbell,
+    )
