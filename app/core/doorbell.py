@@ -57,9 +57,8 @@ class Doorbell:
 
     async def _notify(self, bell: str) -> None:
         try:
-            async with self._database.engine.connect() as connection:
+            async with self._database.engine.begin() as connection:
                 await connection.execute(_NOTIFY, {"channel": _CHANNEL, "bell": bell})
-                await connection.commit()
             await asyncio.sleep(_EVERY)
         except (SQLAlchemyError, OSError) as error:
             _log.warning("doorbell_unsent", bell=bell, error=str(error))

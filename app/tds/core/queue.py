@@ -117,11 +117,11 @@ class TDSQueueService:
         return row
 
     async def _complete(self, row: TDSSyncQueue, target_entity_id: str | None, outcome: Outcome) -> None:
+        row.completed_at = await self.db.scalar(select(func.now()))
         row.status = EventStatus.COMPLETED
         row.outcome = outcome
         row.target_entity_id = target_entity_id
         row.next_retry_at = None
-        row.completed_at = await self.db.scalar(select(func.now()))
         await self.db.flush()
         if row.inbox_event_id is not None:
             await self.db.execute(
