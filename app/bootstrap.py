@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -26,7 +26,7 @@ _NAMED_SOURCES: Final = ("zoho",)
 
 
 class SchemaBehindError(ConfigurationError):
-    """The database's schema is older than this program. Run: tds db upgrade"""
+    """The database's schema is older than this program. Run "tds db upgrade" first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
+async def open_database(settings: Settings) -> AsyncGenerator[Database]:
     """The configured database, or the embedded one, started if it does not run; made the process's default."""
     async with _database_url(settings) as url:
         database = Database(url, settings.database)
@@ -54,7 +54,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def _database_url(settings: Settings) -> AsyncIterator[str]:
+async def _database_url(settings: Settings) -> AsyncGenerator[str]:
     if settings.database.url is not None:
         yield settings.database.url.get_secret_value()
         return
@@ -78,7 +78,7 @@ async def _check_schema(database: Database, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """Everything a server, a worker or a command needs; closed in the opposite order.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -23,7 +23,7 @@ def create_app(runtime: Runtime, *, workers: int = 0) -> FastAPI:
     """The API on an open runtime; with ``workers``, their loops run in the same process."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         if workers == 0:
             yield
             await runtime.doorbell.close()

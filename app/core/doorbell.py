@@ -79,14 +79,23 @@ class Doorbell:
         async with self._database.engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None  # noqa: S101 - an open connection has one
-            driver.add_termination_listener(lambda _: ended.set())
-            await driver.add_listener(_CHANNEL, lambda *arguments: self._wake(str(arguments[3])))
+
+            def end(connection: object) -> None:
+                del connection
+                ended.set()
+
+            driver.add_termination_listener(end)
+            await driver.add_listener(_CHANNEL, self._heard)
             try:
                 await ended.wait()
             finally:
                 with suppress(Exception):
-                    await driver.remove_listener(_CHANNEL, self._wake)
+                    await driver.remove_listener(_CHANNEL, self._heard)
                 await connection.invalidate()
+
+    def _heard(self, connection: object, pid: int, channel: str, payload: object) -> None:
+        del connection, pid, channel
+        self._wake(str(payload))
 
     async def close(self) -> None:
         """Let bells that are being sent be sent."""

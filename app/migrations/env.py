@@ -5,11 +5,14 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection, text
 
-import app.core.events.models
-import app.core.models
-import app.erp.models
-import app.tds.models  # noqa: F401 - the four imports fill the metadata
+from app.core import models as kernel_models
+from app.core.events import models as event_models
 from app.core.orm import Base
+from app.erp import models as erp_models
+from app.tds import models as tds_models
+
+TABLES = (event_models, kernel_models, erp_models, tds_models)
+"""Imported for what importing them does: it fills the metadata."""
 
 
 def _run(connection: Connection) -> None:

@@ -43,6 +43,8 @@ async def db(database: Database) -> AsyncGenerator[AsyncSession]:
 
 
 class TestEventHandlers:
+    """Subscribers."""
+
     async def test_handlers_of_created_products_and_of_failed_syncs(self, db: AsyncSession) -> None:
         """Section "Event Handlers (Examples)"."""
         indexed: list[str] = []
@@ -57,14 +59,14 @@ class TestEventHandlers:
         # Handler for product synced events
         @event_bus.subscribe("tds.entity.create")
         async def handle_product_synced(event: TDSEntitySyncedEvent) -> None:
-            """Update search index when product is synced"""
+            """Update search index when product is synced."""
             if event.data["entity_type"] == "product":
                 await update_search_index(event.data["entity_id"])
 
         # Handler for sync failures
         @event_bus.subscribe("tds.sync.failed")
         async def handle_sync_failure(event: Any) -> None:
-            """Send alert when sync fails"""
+            """Send alert when sync fails."""
             await send_alert_to_ops_team(event.data)
 
         tds_service = TDSService(db)
@@ -115,6 +117,8 @@ class TestEventHandlers:
 
 
 class TestDomainEvents:
+    """The four events."""
+
     async def test_the_four_events_have_the_printed_shapes(self, db: AsyncSession) -> None:
         """Section "TDS Domain Events"."""
         tds_service = TDSService(db)
@@ -139,35 +143,24 @@ class TestDomainEvents:
         dead, completed, synced, started = event_bus.get_event_history(limit=4)
 
         assert (started.event_type, started.module) == ("tds.sync.started", "tds")
-        assert started.data == {
-            "sync_run_id": str(run.id),
-            "entity_type": "product",
-            "source_type": "zoho",
-            "batch_size": 100,
-        }
+        assert started.data.pop("sync_run_id") == str(run.id)
+        assert started.data == {"entity_type": "product", "source_type": "zoho", "batch_size": 100}
         assert synced.event_type == "tds.entity.create"
-        assert synced.data == {
-            "entity_type": "product",
-            "entity_id": "local-id",
-            "source_entity_id": "zoho-id",
-            "operation": "create",
-            "changes": {"name": "x"},
-        }
+        assert [synced.data[name] for name in ("entity_type", "entity_id")] == ["product", "local-id"]
+        assert [synced.data[name] for name in ("source_entity_id", "operation")] == ["zoho-id", "create"]
+        assert synced.data["changes"] == {"name": "x"}
         assert completed.event_type == "tds.sync.completed"
-        assert completed.data.keys() == {
-            "sync_run_id",
-            "total_processed",
-            "successful",
-            "failed",
-            "duration_seconds",
-        }
-        assert (completed.data["total_processed"], completed.data["successful"], completed.data["failed"]) == (100, 98, 2)
+        assert completed.data.pop("sync_run_id") == str(run.id)
+        assert completed.data.pop("duration_seconds") > 0
+        assert completed.data == {"total_processed": 100, "successful": 98, "failed": 2}
         assert dead.event_type == "tds.deadletter.added"
         assert dead.data.keys() >= {"entity_type", "source_entity_id", "failure_reason", "total_attempts"}
         assert dead.data["source_entity_id"] == "zoho-customer-123"
 
 
 class TestTDSService:
+    """The orchestration service."""
+
     async def test_runs_recorded_syncs_and_statistics(self, db: AsyncSession) -> None:
         """Section "TDSService"."""
         # Initialize
@@ -198,6 +191,8 @@ class TestTDSService:
 
 
 class TestTDSQueueService:
+    """The queue service."""
+
     async def test_enqueue_look_complete_and_health(self, db: AsyncSession) -> None:
         """Section "TDSQueueService"."""
         inbox_id = new_id()
@@ -228,7 +223,11 @@ class TestTDSQueueService:
 
 
 class TestMonitorSyncRun:
-    @pytest.mark.parametrize(("fails", "expected"), [(False, "✅ Sync completed: 100 items"), (True, "❌ Sync failed: gone")])
+    """A poller."""
+
+    @pytest.mark.parametrize(
+        ("fails", "expected"), [(False, "✅ Sync completed: 100 items"), (True, "❌ Sync failed: gone")]
+    )
     async def test_a_poller_with_one_session_sees_progress_and_end(
         self, database: Database, db: AsyncSession, capsys: pytest.CaptureFixture[str], *, fails: bool, expected: str
     ) -> None:
@@ -244,7 +243,7 @@ class TestMonitorSyncRun:
                     await service.complete_sync_run(sync_run.id, total_processed=100, successful=98, failed=2)
 
         async def monitor_sync_run(sync_run_id: str, db: AsyncSession) -> None:
-            """Monitor sync run progress"""
+            """Monitor sync run progress."""
             while True:
                 # Get sync run details
                 result = await db.execute(select(TDSSyncRun).where(TDSSyncRun.id == sync_run_id))
@@ -267,6 +266,8 @@ class TestMonitorSyncRun:
 
 
 class TestReprocessDeadLetters:
+    """Working on dead letters."""
+
     async def test_fixed_payloads_are_queued_again_and_applied(self, db: AsyncSession) -> None:
         """Section "Example 3: Handle Dead Letter Items", naive datetime and all."""
         queue_service = TDSQueueService(db)
@@ -284,7 +285,7 @@ class TestReprocessDeadLetters:
             return {**payload, "name": "Product"}
 
         async def reprocess_dead_letter_items(db: AsyncSession) -> None:
-            """Reprocess items from dead letter queue"""
+            """Reprocess items from dead letter queue."""
             queue_service = TDSQueueService(db)
 
             # Get unresolved items
@@ -325,6 +326,8 @@ class TestReprocessDeadLetters:
 
 
 class TestIntegrationPoints:
+    """BFF and workers."""
+
     async def test_an_endpoint_on_get_async_db(self, database: Database) -> None:
         """Section "With BFF Layer"."""
         del database  # it is the default that get_async_db uses
@@ -353,17 +356,15 @@ class TestIntegrationPoints:
             operation_type=OperationType.CREATE,
             validated_payload={"name": "Product"},
         )
-        session = db
 
         class Worker:
-            db = session
-            inner = SyncWorker(session)
+            inner = SyncWorker(db)
 
             async def process_item(self, item: TDSSyncQueue) -> None:
                 await self.inner.process_item(item)
 
             async def process_batch(self) -> None:
-                queue_service = TDSQueueService(self.db)
+                queue_service = TDSQueueService(db)
                 pending = await queue_service.get_pending_events(limit=100)
 
                 for item in pending:
@@ -374,6 +375,8 @@ class TestIntegrationPoints:
 
 
 class TestTesting:
+    """The document's own tests."""
+
     async def test_sync_run_publishes_events(self, db: AsyncSession) -> None:
         """Section "Unit Tests"."""
         service = TDSService(db)

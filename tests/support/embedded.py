@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.embedded.account import server_account
 from app.core.embedded.installation import find_installation
+from app.core.embedded.keeper import FileLock
 from tests.support.postgres import temporary_home
 
 __all__ = [
@@ -117,7 +118,10 @@ def all_gone(home: Path) -> bool:
 
 
 def assert_gone(home: Path) -> None:
-    """No process is left now; the kernel is given the moment between giving locks back and being gone."""
+    """No process is left now: none holds a lock, and the kernel has a moment to take them off its list."""
+    for path in home.rglob("*.lock"):
+        with FileLock(path) as lock:
+            assert lock.try_exclusive(), f"somebody holds {path.name}"
     wait_until(lambda: all_gone(home), 1.0)
 
 

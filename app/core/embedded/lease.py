@@ -20,16 +20,17 @@ from app.core.embedded.server import BACKGROUND
 
 __all__ = ["Lease"]
 
-TURN_SECONDS = 330.0
-"""How long another process may take to start or stop the server."""
+PATIENCE_SECONDS = 330.0
+"""How long another process may take to start or stop the server: a little longer than it gives itself."""
 KEEPER_SECONDS = 10.0
 
 
 class Lease:
     """One use of the server of a layout. Not for use by several threads at a time."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, patience: float = PATIENCE_SECONDS) -> None:
         self._layout = layout
+        self._patience = patience
         self._users: FileLock | None = None
 
     @property
@@ -45,7 +46,7 @@ class Lease:
             EmbeddedPostgresError: another process does not finish.
         """
         with FileLock(self._layout.start_lock) as lock:
-            if not lock.wait_exclusive(TURN_SECONDS):
+            if not lock.wait_exclusive(self._patience):
                 raise EmbeddedPostgresError(f"Another process keeps {self._layout.start_lock} for too long: end it.")
             yield
 
@@ -57,7 +58,7 @@ class Lease:
         """
         if self._users is None:
             users = FileLock(self._layout.users_lock)
-            if not users.wait_shared(TURN_SECONDS):
+            if not users.wait_shared(self._patience):
                 users.close()
                 raise self._does_not_stop()
             self._users = users
@@ -91,7 +92,7 @@ class Lease:
 
     def _await_keeper(self) -> None:
         with FileLock(self._layout.keeper_lock) as lock, FileLock(self._layout.users_lock) as users:
-            lock.wait_shared(TURN_SECONDS)
+            lock.wait_shared(self._patience)
             users.wait_shared(KEEPER_SECONDS)
 
     def _ensure_keeper(self) -> None:

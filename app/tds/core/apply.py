@@ -192,9 +192,7 @@ def _note_applied(folded: Folded, applied: Applied, worker: str, work: _Work) ->
     )
 
 
-def _entry(
-    item: ClaimedItem, applied: Applied, local_id: str, operation: OperationType, worker: str
-) -> AuditEntry:
+def _entry(item: ClaimedItem, applied: Applied, local_id: str, operation: OperationType, worker: str) -> AuditEntry:
     return AuditEntry(
         entity_type=item.entity_type,
         entity_id=local_id,

@@ -53,7 +53,7 @@ class DeadLetterService:
         limit: int = 50,
     ) -> list[TDSDeadLetterQueue]:
         """Letters, newest first; ``resolved`` None means both kinds."""
-        query: Select[tuple[TDSDeadLetterQueue]] = select(TDSDeadLetterQueue)
+        query: Select[TDSDeadLetterQueue] = select(TDSDeadLetterQueue)
         if entity_type is not None:
             query = query.where(TDSDeadLetterQueue.entity_type == entity_type)
         if resolved is not None:
@@ -142,7 +142,9 @@ class DeadLetterService:
         if letter.sync_queue_id is None and payload is None:
             return _mapped_entry(letter, await self._map_again(letter))
         if letter.source_entity_id is None:
-            raise MappingError([FieldError("", "the letter names no entity: only its raw event can be mapped", "no_id")])
+            raise MappingError(
+                [FieldError("", "the letter names no entity: only its raw event can be mapped", "no_id")]
+            )
         operation = letter.operation_type or OperationType.UPSERT
         document = letter.last_payload if payload is None else dict(payload)
         if operation is not OperationType.DELETE:

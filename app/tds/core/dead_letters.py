@@ -115,9 +115,7 @@ async def record_letters(session: AsyncSession, letters: Sequence[Letter]) -> li
     return [letter.event() for letter in letters]
 
 
-async def resolve_superseded(
-    session: AsyncSession, states: Sequence[EntityState]
-) -> list[TDSDeadLetterResolvedEvent]:
+async def resolve_superseded(session: AsyncSession, states: Sequence[EntityState]) -> list[TDSDeadLetterResolvedEvent]:
     """Resolve open letters that the newly applied versions make pointless; returns the events to record."""
     if not states:
         return []

@@ -31,6 +31,7 @@ class FieldError:
     code: str
 
     def as_dict(self) -> dict[str, str]:
+        """The same, as JSON values."""
         return asdict(self)
 
 

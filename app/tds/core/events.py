@@ -28,7 +28,7 @@ class TDSEvent(DomainEvent):
     def __init__(
         self,
         event_type: str,
-        data: Mapping[str, Any],
+        data: dict[str, Any],
         *,
         aggregate: tuple[str, str | None],
         correlation_id: str | None = None,

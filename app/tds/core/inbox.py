@@ -69,7 +69,12 @@ async def receive(
 
 
 async def store_records(
-    session: AsyncSession, records: Sequence[RawRecord], *, source: str, run_id: UUID | None, trace_id: str | None = None
+    session: AsyncSession,
+    records: Sequence[RawRecord],
+    *,
+    source: str,
+    run_id: UUID | None,
+    trace_id: str | None = None,
 ) -> None:
     """Store a page of polled records, in one statement."""
     if not records:

@@ -155,7 +155,7 @@ def _word(pending: int, stale: int, letters: int) -> str:
     return "degraded" if stale or letters else "healthy"
 
 
-def _pending(limit: int) -> Select[tuple[TDSSyncQueue]]:
+def _pending(limit: int) -> Select[TDSSyncQueue]:
     if limit < 1:
         raise InvalidError("limit must be at least 1")
     due = (TDSSyncQueue.status == EventStatus.RETRY) & (TDSSyncQueue.next_retry_at <= func.now())
@@ -167,7 +167,7 @@ def _pending(limit: int) -> Select[tuple[TDSSyncQueue]]:
     )
 
 
-def _counts() -> Select[Any]:
+def _counts() -> Select[Any, Any, Any, Any, Any, Any]:
     status, row = TDSSyncQueue.status, TDSSyncQueue
     waiting = status == EventStatus.PENDING
 

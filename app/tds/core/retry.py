@@ -63,8 +63,10 @@ def is_batch_error(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     state = sqlstate(error)
-    return error.connection_invalidated or state.startswith(_BATCH_STATES) or (
-        isinstance(error, OperationalError) and not state
+    return (
+        error.connection_invalidated
+        or state.startswith(_BATCH_STATES)
+        or (isinstance(error, OperationalError) and not state)
     )
 
 

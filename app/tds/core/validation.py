@@ -71,7 +71,7 @@ def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | Dead:
         return source.map(
             StoredEvent(
                 body=row.body,
-                headers=row.headers if isinstance(row.headers, dict) else orjson.loads(row.headers),
+                headers=orjson.loads(row.headers),
                 entity_type=row.entity_type,
                 source_entity_id=row.source_entity_id,
                 operation=OperationType(row.operation) if row.operation else None,
@@ -79,8 +79,7 @@ def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | Dead:
         )
     except MappingError as error:
         return Dead(error.reason, error.message[:2_000], error.errors, spent=0)
-    except Exception as error:
-        # A bug of a mapping must cost one event, never the pipeline.
+    except Exception as error:  # noqa: BLE001 - a bug of a mapping must cost one event, never the pipeline
         _log.exception("mapping_crashed", event_id=str(row.id), source=row.source)
         return Dead("mapping_crashed", f"{type(error).__name__}: {error}"[:2_000], spent=0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -74,12 +74,17 @@ class CustomerDocument(Document):
     @classmethod
     def _round_amounts(cls, values: Any) -> Any:
         """A source may write more decimals than the currency has: amounts are rounded half up to them."""
-        if not isinstance(values, dict) or not values.get("currency"):
+        if not isinstance(values, dict):
             return values
-        unit = Decimal(1).scaleb(-decimals_of(values["currency"]))
-        rounded = {
-            name: values[name].quantize(unit, ROUND_HALF_UP)
-            for name in _AMOUNTS
-            if isinstance(values.get(name), Decimal) and values[name].is_finite()
-        }
-        return {**values, **rounded}
+        given = cast("dict[str, Any]", values)
+        unit = Decimal(1).scaleb(-decimals_of(given.get("currency")))
+        return {**given, **{name: _rounded(given[name], unit) for name in _AMOUNTS if name in given}}
+
+
+def _rounded(amount: Any, unit: Decimal) -> Any:
+    """A finite number, rounded; anything else as it is, for the field's own checks."""
+    try:
+        number = Decimal(amount) if isinstance(amount, str | int | Decimal) else None
+    except ArithmeticError:
+        return amount
+    return amount if number is None or not number.is_finite() else number.quantize(unit, ROUND_HALF_UP)

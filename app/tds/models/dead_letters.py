@@ -28,9 +28,7 @@ class TDSDeadLetterQueue(Base):
         CheckConstraint("resolved = (resolved_at IS NOT NULL)", name="resolved_at_iff_resolved"),
         CheckConstraint("priority BETWEEN 1 AND 10", name="priority_range"),
         Index("ix_tds_dead_letter_queue_open", "id", postgresql_where=text("NOT resolved")),
-        Index(
-            "ix_tds_dead_letter_queue_open_fingerprint", "fingerprint", "id", postgresql_where=text("NOT resolved")
-        ),
+        Index("ix_tds_dead_letter_queue_open_fingerprint", "fingerprint", "id", postgresql_where=text("NOT resolved")),
         Index("ix_tds_dead_letter_queue_entity", "source_entity_id", "entity_type"),
     )
 

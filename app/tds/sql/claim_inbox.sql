@@ -1,7 +1,7 @@
 -- Take the oldest events that nobody has looked at, for the length of this transaction.
 -- locks: the rows taken; what another validator holds is passed over
 -- index: ix_tds_inbox_events_pending
-SELECT id, source, entity_type, source_entity_id, operation, body, headers, run_id, arrival, created_at, trace_id
+SELECT id, source, entity_type, source_entity_id, operation, body, CAST(headers AS text) AS headers, run_id, arrival, created_at, trace_id
 FROM tds_inbox_events
 WHERE status = 'pending'
 ORDER BY id

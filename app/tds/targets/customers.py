@@ -38,7 +38,7 @@ async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[s
     wanted = {"ids": list(ids)}
     found: dict[UUID, dict[str, Any]] = {}
     for row in (await session.execute(_READ, wanted)).mappings():
-        nested = {"billing_address": None, "shipping_address": None, "contact_persons": []}
+        nested: dict[str, Any] = {"billing_address": None, "shipping_address": None, "contact_persons": []}
         found[row["id"]] = {**{name: row[name] for name in _COLUMNS}, **nested}
     for row in (await session.execute(_READ_ADDRESSES, wanted)).mappings():
         values = {name: row[name] for name in Address.model_fields}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -21,7 +21,7 @@ from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Document
 from app.tds.types import Outcome
 
-__all__ = ["Plan", "plan", "plain", "row_id", "to_rows"]
+__all__ = ["Plan", "plain", "plan", "row_id", "to_rows"]
 
 Row = Mapping[str, Any]
 
@@ -46,8 +46,8 @@ def plain(value: Any) -> Any:
         return format(value.normalize(), "f")
     if isinstance(value, BaseModel):
         return value.model_dump()
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+    if isinstance(value, list):
+        return [plain(one) for one in cast("list[Any]", value)]
     return value
 
 
@@ -75,9 +75,7 @@ def _delete(made: Plan, identifier: UUID | None, before: Row | None) -> Applied:
     if identifier is None or before is None:
         return Applied(local_id=str(identifier) if identifier else None, outcome=Outcome.UNCHANGED)
     made.deleted.append(identifier)
-    return Applied(
-        local_id=str(identifier), outcome=Outcome.DELETED, before=_plain_row(before), changed=sorted(before)
-    )
+    return Applied(local_id=str(identifier), outcome=Outcome.DELETED, before=_plain_row(before), changed=sorted(before))
 
 
 def _create(made: Plan, kind: type[Document], identifier: UUID, document: Document) -> Applied | Rejected:

@@ -38,7 +38,7 @@ class Loop:
             try:
                 worked = await self.step()
                 self.failures = 0
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, a loop that ends is a sync that stops silently
                 self.failures += 1
                 _log.exception("loop_failed", loop=self.name, failures=self.failures)
                 await self._rest(min(_LONGEST_PAUSE, 0.1 * 2.0**self.failures) * (0.5 + random()))  # noqa: S311 - spreading load

@@ -76,5 +76,3 @@ class Maintenance:
 
 def _poison(losses: int) -> str:
     return f"{losses} workers died while they held this item"
-
-

@@ -87,7 +87,7 @@ class Runner:
             await self._postpone(run, _FIRST_PAUSE, error, spent=0)
         except TdsError as error:
             await self._fail(run, error.message)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a run must end, and say why
             _log.exception("run_crashed", run_id=str(run.id))
             await self._fail(run, f"{type(error).__name__}: {error}")
 

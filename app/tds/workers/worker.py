@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,9 +23,6 @@ from app.tds.core.retry import RetryPolicy
 from app.tds.models import TDSSyncQueue
 from app.tds.targets.erp import erp_targets
 from app.tds.types import EntityType
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 __all__ = ["SyncWorker", "worker_name"]
 
@@ -65,7 +61,7 @@ class SyncWorker:
         self._database = database
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncSession]:
+    async def _transaction(self) -> AsyncGenerator[AsyncSession]:
         if self.db is not None:
             async with join_or_begin(self.db):
                 yield self.db
@@ -91,9 +87,7 @@ class SyncWorker:
         async with self._transaction() as session:
             if await session.get(TDSSyncQueue, identifier) is None:
                 raise QueueItemNotFoundError
-            item = await claims.claim_one(
-                session, identifier, worker=self.name, lease=self.settings.lease_seconds
-            )
+            item = await claims.claim_one(session, identifier, worker=self.name, lease=self.settings.lease_seconds)
         return await self._apply([item]) if item else BatchReport()
 
     async def process_item(self, item: TDSSyncQueue) -> BatchReport:

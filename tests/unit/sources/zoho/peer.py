@@ -29,6 +29,7 @@ class StillClock:
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
     def __call__(self) -> datetime:
+        """The moment."""
         return self.now
 
     def move(self, **by: float) -> None:

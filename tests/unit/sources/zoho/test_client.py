@@ -81,26 +81,26 @@ class TestGet:
         assert len(peer.api_requests) == 6
 
     @pytest.mark.parametrize(
-        ("code", "headers", "least", "most"),
+        ("code", "headers", "bounds"),
         [
-            (43, {"Retry-After": "3600"}, 3600, 3600),
-            (43, {}, 3600, 3600),
-            (44, {}, 60, 60),
-            (44, {"Retry-After": "Sun, 01 Mar 2026 12:02:00 GMT"}, 120, 120),
-            (44, {"Retry-After": "soon"}, 60, 60),
-            (45, {"X-Rate-Limit-Reset": "20421"}, 20421, 20421),
-            (45, {}, 3600, 3600),
-            (1070, {}, 1, 10),
+            (43, {"Retry-After": "3600"}, (3600, 3600)),
+            (43, {}, (3600, 3600)),
+            (44, {}, (60, 60)),
+            (44, {"Retry-After": "Sun, 01 Mar 2026 12:02:00 GMT"}, (120, 120)),
+            (44, {"Retry-After": "soon"}, (60, 60)),
+            (45, {"X-Rate-Limit-Reset": "20421"}, (20421, 20421)),
+            (45, {}, (3600, 3600)),
+            (1070, {}, (1, 10)),
         ],
     )
     async def test_hands_on_how_long_to_wait(
-        self, peer: Peer, clock: StillClock, code: int, headers: dict[str, str], least: float, most: float
+        self, peer: Peer, clock: StillClock, code: int, headers: dict[str, str], bounds: tuple[float, float]
     ) -> None:
         """A limit is never tried against again; the wait is Zoho's, or the usual one of its code."""
         peer.api = [answer({"code": code, "message": "blocked"}, 429, headers)]
         with pytest.raises(SourceThrottledError) as caught:
             await read(make(peer, clock))
-        assert least <= caught.value.retry_after <= most
+        assert bounds[0] <= caught.value.retry_after <= bounds[1]
         assert len(peer.api_requests) == 1
 
     @pytest.mark.parametrize("refusal", [answer({"code": 57}, 401), answer({"code": 14}, 401), answer(b"no", 401)])

@@ -75,7 +75,9 @@ class TestEnvelope:
     @pytest.mark.parametrize("key", ["contact", "customer"])
     def test_may_name_a_customer_either_way(self, key: str) -> None:
         """Customer rules wrap as contact or as customer."""
-        change = map_event(event({key: {"contact_id": 460000000026049, "contact_name": "Bowman", "contact_type": "customer"}}))
+        change = map_event(
+            event({key: {"contact_id": 460000000026049, "contact_name": "Bowman", "contact_type": "customer"}})
+        )
         assert (change.entity_type, change.source_entity_id) == (EntityType.CUSTOMER, "460000000026049")
         assert change.payload == b'{"name":"Bowman"}'
 
@@ -99,10 +101,18 @@ class TestEnvelope:
             ({"item": "x"}, "item", "not_an_object"),
             ({"data": [ITEM]}, "data", "not_an_object"),
             ({"JSONString": "{"}, "JSONString", "not_json"),
-            ({"data": {"data": {"data": {"data": {"data": {"data": {"data": ITEM}}}}}}}, "data." * 5 + "data", "too_deep"),
+            (
+                {"data": {"data": {"data": {"data": {"data": {"data": {"data": ITEM}}}}}}},
+                "data." * 5 + "data",
+                "too_deep",
+            ),
             ({"test": True}, "", "unknown_entity"),
             ({}, "", "unknown_entity"),
-            ({"invoice": {"invoice_id": "1", "customer_id": "2"}, "customer": {"contact_id": "2"}}, "invoice", "unknown_entity"),
+            (
+                {"invoice": {"invoice_id": "1", "customer_id": "2"}, "customer": {"contact_id": "2"}},
+                "invoice",
+                "unknown_entity",
+            ),
             ({"invoice_id": "1", "customer_id": "2", "customer_name": "Acme"}, "", "unknown_entity"),
             ({"vendor": {"contact_id": "1"}}, "vendor", "unknown_entity"),
             ({"contact": {"contact_id": "1", "contact_type": "vendor"}}, "contact.contact_type", "unknown_entity"),
@@ -182,18 +192,52 @@ class TestProduct:
     def test_maps_a_list_row(self) -> None:
         """Every field of a row, in canonical names, numbers as exact text."""
         row = {
-            **{"item_id": "1", "name": "كيبل &quot;4K&quot;", "item_name": "x", "unit": "pcs", "status": "inactive"},
-            **{"description": "", "brand": "B", "manufacturer": "M", "rate": "1250.000", "purchase_rate": 8.25},
-            **{"tax_name": "Sales", "tax_percentage": 12.0, "product_type": "goods", "item_type": "inventory"},
-            **{"stock_on_hand": -3.0, "available_stock": "", "actual_available_stock": 0, "reorder_level": ""},
-            **{"sku": "HD-4K-02 ", "upc": 111111111111, "ean": 111111111112, "isbn": "", "part_number": "P 1"},
-            **{"cf_wholesale_iqd": "12,250", "locations": [{"location_stock_on_hand": ""}]},
+            "item_id": "1",
+            "name": "كيبل &quot;4K&quot;",
+            "item_name": "x",
+            "unit": "pcs",
+            "status": "inactive",
+            "description": "",
+            "brand": "B",
+            "manufacturer": "M",
+            "rate": "1250.000",
+            "purchase_rate": 8.25,
+            "tax_name": "Sales",
+            "tax_percentage": 12.0,
+            "product_type": "goods",
+            "item_type": "inventory",
+            "stock_on_hand": -3.0,
+            "available_stock": "",
+            "actual_available_stock": 0,
+            "reorder_level": "",
+            "sku": "HD-4K-02 ",
+            "upc": 111111111111,
+            "ean": 111111111112,
+            "isbn": "",
+            "part_number": "P 1",
+            "cf_wholesale_iqd": "12,250",
+            "locations": [{"location_stock_on_hand": ""}],
         }
         assert document(row) == {
-            **{"name": 'كيبل "4K"', "sku": "HD-4K-02 ", "description": None, "unit": "pcs", "status": "inactive"},
-            **{"kind": "goods", "brand": "B", "manufacturer": "M", "upc": "111111111111", "ean": "111111111112"},
-            **{"isbn": None, "part_number": "P 1", "price": "1250", "purchase_price": "8.25", "tax_name": "Sales"},
-            **{"tax_percentage": "12", "stock_on_hand": "-3", "actual_available_stock": "0", "reorder_level": None},
+            "name": 'كيبل "4K"',
+            "sku": "HD-4K-02 ",
+            "description": None,
+            "unit": "pcs",
+            "status": "inactive",
+            "kind": "goods",
+            "brand": "B",
+            "manufacturer": "M",
+            "upc": "111111111111",
+            "ean": "111111111112",
+            "isbn": None,
+            "part_number": "P 1",
+            "price": "1250",
+            "purchase_price": "8.25",
+            "tax_name": "Sales",
+            "tax_percentage": "12",
+            "stock_on_hand": "-3",
+            "actual_available_stock": "0",
+            "reorder_level": None,
         }
 
     def test_knows_no_more_than_the_body(self) -> None:
@@ -203,7 +247,9 @@ class TestProduct:
 
     def test_tells_every_error_by_the_body_s_own_names(self) -> None:
         """All at once: what a converter refuses and what the document refuses."""
-        body = {"item": {"item_id": "1", "name": "", "rate": "12,250", "status": "gone", "sku": "x" * 501, "unit": "a\x00"}}
+        body = {
+            "item": {"item_id": "1", "name": "", "rate": "12,250", "status": "gone", "sku": "x" * 501, "unit": "a\x00"}
+        }
         assert sorted(refusals(body)) == [
             ("item.name", "empty"),
             ("item.rate", "invalid_field"),
@@ -247,9 +293,17 @@ class TestCustomer:
     def test_maps_a_detail(self) -> None:
         """Addresses, persons and amounts, these with the currency's decimals; e-mail of the primary person."""
         assert document({"contact": CONTACT}) == {
-            **{"name": "Bowman & Co", "company_name": None, "kind": "business", "currency": "IQD"},
-            **{"email": "b@example.com", "phone": None, "payment_terms": 15, "payment_terms_label": "Net 15"},
-            **{"credit_limit": "1000.000", "outstanding_receivable": "250.000", "unused_credits": "12.346"},
+            "name": "Bowman & Co",
+            "company_name": None,
+            "kind": "business",
+            "currency": "IQD",
+            "email": "b@example.com",
+            "phone": None,
+            "payment_terms": 15,
+            "payment_terms_label": "Net 15",
+            "credit_limit": "1000.000",
+            "outstanding_receivable": "250.000",
+            "unused_credits": "12.346",
             "billing_address": {"attention": None, "street": "4900 Hopyard Rd", "zip": "94588", "country": "U.S.A"},
             "shipping_address": None,
             "contact_persons": [
@@ -261,7 +315,13 @@ class TestCustomer:
 
     def test_maps_a_list_row(self) -> None:
         """A row knows e-mail and telephones itself, and neither addresses nor persons."""
-        row = {"contact_id": "1", "customer_name": "Acme", "email": "pat@example.com", "phone": "", "language_code": "en"}
+        row = {
+            "contact_id": "1",
+            "customer_name": "Acme",
+            "email": "pat@example.com",
+            "phone": "",
+            "language_code": "en",
+        }
         assert document(row) == {"name": "Acme", "language": "en", "email": "pat@example.com", "phone": None}
 
     @pytest.mark.parametrize(
@@ -272,15 +332,21 @@ class TestCustomer:
             ([], "", {"email": None, "phone": None, "mobile": None}),
         ],
     )
-    def test_reaches_by_the_primary_person_only(self, persons: list[Any], primary_id: str, email: dict[str, Any]) -> None:
+    def test_reaches_by_the_primary_person_only(
+        self, persons: list[Any], primary_id: str, email: dict[str, Any]
+    ) -> None:
         """By the flag or the id; nobody at all is known emptiness; an unknown primary is not guessed."""
         found = document({"contact_id": "1", "primary_contact_id": primary_id, "contact_persons": persons})
         assert {key: found[key] for key in ("email", "phone", "mobile") if key in found} == email
 
     def test_tells_every_error_with_its_path(self) -> None:
         """Errors in addresses, persons and custom fields are named down to the member."""
-        contact = {
-            **{"contact_id": "1", "contact_name": None, "payment_terms": 1.5, "currency_code": "dollar", "notes": [1]},
+        contact: dict[str, Any] = {
+            "contact_id": "1",
+            "contact_name": None,
+            "payment_terms": 1.5,
+            "currency_code": "dollar",
+            "notes": [1],
             "billing_address": {"city": {}, "zip": True},
             "shipping_address": {"address": "x" * 70_000},
             "contact_persons": [{"email": "a"}, 5, {"contact_person_id": "3", "email": False}],

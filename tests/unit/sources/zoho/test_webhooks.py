@@ -128,7 +128,9 @@ class TestReceive:
     def test_keeps_the_body_as_it_came(self) -> None:
         """Not a byte is changed, and nothing is parsed: not even JSON is asked for."""
         body = " no { json \n"
-        record = ZohoSource(settings()).receive(delivery(body, hexed(f"entityitem{body}", SECRETS[2]), [("entity", "item")]))
+        record = ZohoSource(settings()).receive(
+            delivery(body, hexed(f"entityitem{body}", SECRETS[2]), [("entity", "item")])
+        )
         assert (record.body, record.entity_type) == (body.encode(), "product")
 
     def test_keeps_a_form_as_it_came(self) -> None:
@@ -144,7 +146,9 @@ class TestReceive:
 
     def test_believes_no_query_that_is_not_signed(self) -> None:
         """Where only the body is signed, the query may be anybody's."""
-        record = ZohoSource(settings()).receive(delivery("{}", hexed("{}", SECRETS[2]), [("entity", "item"), ("id", "7")]))
+        record = ZohoSource(settings()).receive(
+            delivery("{}", hexed("{}", SECRETS[2]), [("entity", "item"), ("id", "7")])
+        )
         assert (record.entity_type, record.source_entity_id, record.operation) == (None, None, None)
 
     def test_refuses_a_delete_that_is_not_signed(self) -> None:
