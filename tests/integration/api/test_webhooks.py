@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 import pytest
@@ -108,7 +108,7 @@ class TestUnmappable:
             (b'{"item":{"name":"no id"}}', "missing_id"),
             (b'{"item":{"item_id":"1","name":"a\\u0000b"}}', "nul_character"),
             (b'{"item":{"item_id":"1","name":"x","rate":"free"}}', "invalid_field"),
-            (b'{"item":' + b'{"a":' * 1_500 + b"1" + b"}" * 1_500 + b"}", "not_json"),
+            (b'{"item":' + b'{"a":' * 1_500 + b"1" + b"}" * 1_500 + b"}", "too_deep"),
             (b'{"item":{"item_id":1.5e300,"name":"x"}}', "invalid_field"),
         ],
         ids=["text", "empty", "bytes", "array", "unknown", "no-id", "nul", "field", "deep", "float-id"],
@@ -158,7 +158,7 @@ class TestRefused:
         """413, whether its length is declared or found out."""
         body = b'{"item":{"item_id":"1","name":"' + b"x" * 20_000 + b'"}}'
 
-        async def chunks() -> Any:
+        async def chunks() -> AsyncGenerator[bytes]:
             for start in range(0, len(body), 1_000):
                 yield body[start : start + 1_000]
 
