@@ -27,7 +27,17 @@ import asyncpg
 
 from app.core.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
-__all__ = ["TestServer", "begin_run", "end_run", "temporary_home", "test_server"]
+__all__ = [
+    "FAST",
+    "HOME_VARIABLE",
+    "RUN_VARIABLE",
+    "URL_VARIABLE",
+    "TestServer",
+    "begin_run",
+    "end_run",
+    "temporary_home",
+    "test_server",
+]
 
 URL_VARIABLE: Final = "TDS_TEST_DATABASE_URL"
 RUN_VARIABLE: Final = "TDS_TEST_RUN"

@@ -63,12 +63,25 @@ UnitPrice = Annotated[Decimal, Field(max_digits=20, decimal_places=6), AfterVali
 Quantity = Annotated[Decimal, Field(max_digits=20, decimal_places=6), AfterValidator(_finite)]
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """``field`` of a document names another entity of the same source, which must exist locally first."""
+
+    field: str
+    entity_type: EntityType
+    source_entity_id: str
+
+
 class Document(BaseModel):
     """A canonical document. A field that is not set is not known, and is never touched; a field that is
     set to None is known to be empty. Money and quantities are decimals, strings in JSON.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def references(self) -> tuple[Reference, ...]:
+        """The entities that must be applied before this one."""
+        return ()
 
     def known(self) -> dict[str, Any]:
         """The known fields with their values, in the order of the class."""

@@ -339,6 +339,12 @@ class TestCustomer:
         found = document({"contact_id": "1", "primary_contact_id": primary_id, "contact_persons": persons})
         assert {key: found[key] for key in ("email", "phone", "mobile") if key in found} == email
 
+    def test_believes_the_contact_before_its_primary_person(self) -> None:
+        """What a body says of the contact itself is not overruled."""
+        persons = [{"contact_person_id": "7", "email": "x@example.com", "phone": "1", "is_primary_contact": True}]
+        found = document({"contact_id": "1", "email": "", "contact_persons": persons})
+        assert (found["email"], found["phone"]) == (None, "1")
+
     def test_tells_every_error_with_its_path(self) -> None:
         """Errors in addresses, persons and custom fields are named down to the member."""
         contact: dict[str, Any] = {
