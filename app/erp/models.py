@@ -61,13 +61,17 @@ class Product(Base):
 
 
 class Customer(Base):
-    """A customer. Amounts are in ``currency``, with that currency's decimals; payment terms in days."""
+    """A customer. Amounts are in ``currency``, with that currency's decimals; payment terms in days.
+
+    ``parent_id`` is the customer it belongs to, of which the source says ``parent_source_id``.
+    """
 
     __tablename__ = "erp_customers"
     __table_args__ = (
         CheckConstraint(_STATUS, name="status_known"),
         CheckConstraint("name <> ''", name="name_given"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+        Index("ix_erp_customers_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
     )
 
     id: Mapped[RowId]
@@ -88,6 +92,8 @@ class Customer(Base):
     unused_credits: Mapped[Amount | None]
     notes: Mapped[str | None]
     custom_fields: Mapped[dict[str, Any]] = mapped_column(Json, server_default=text("'{}'"))
+    parent_source_id: Mapped[str | None]
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("erp_customers.id", ondelete="SET NULL"))
     created_at: Mapped[Now]
     updated_at: Mapped[Now]
 

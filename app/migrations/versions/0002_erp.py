@@ -33,13 +33,18 @@ CREATE TABLE erp_customers (
     unused_credits NUMERIC(18, 3),
     notes TEXT,
     custom_fields JSONB DEFAULT '{}' NOT NULL,
+    parent_source_id TEXT,
+    parent_id UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_erp_customers PRIMARY KEY (id),
     CONSTRAINT ck_erp_customers_status_known CHECK (status IN ('active', 'inactive')),
     CONSTRAINT ck_erp_customers_name_given CHECK (name <> ''),
-    CONSTRAINT ck_erp_customers_currency_code CHECK (currency ~ '^[A-Z]{3}$')
+    CONSTRAINT ck_erp_customers_currency_code CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT fk_erp_customers_parent_id_erp_customers FOREIGN KEY(parent_id)
+        REFERENCES erp_customers (id) ON DELETE SET NULL
 );
+CREATE INDEX ix_erp_customers_parent_id ON erp_customers (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE erp_products (
     id UUID NOT NULL,

@@ -148,6 +148,8 @@ CREATE TABLE tds_sync_queue (
     locked_by TEXT,
     lock_expires_at TIMESTAMP WITH TIME ZONE,
     next_retry_at TIMESTAMP WITH TIME ZONE,
+    waits_for TEXT,
+    deferrals SMALLINT DEFAULT 0 NOT NULL,
     errors JSONB DEFAULT '[]' NOT NULL,
     outcome TEXT,
     target_entity_id TEXT,
@@ -169,13 +171,16 @@ CREATE TABLE tds_sync_queue (
     CONSTRAINT ck_tds_sync_queue_outcome_known
         CHECK (outcome IN ('created', 'updated', 'deleted', 'unchanged', 'superseded')),
     CONSTRAINT ck_tds_sync_queue_priority_range CHECK (priority BETWEEN 1 AND 10),
-    CONSTRAINT ck_tds_sync_queue_counts_positive CHECK (attempts >= 0 AND lease_losses >= 0)
+    CONSTRAINT ck_tds_sync_queue_counts_positive CHECK (attempts >= 0 AND lease_losses >= 0),
+    CONSTRAINT ck_tds_sync_queue_waits_only_in_retry CHECK (waits_for IS NULL OR status = 'retry')
 ) PARTITION BY RANGE (id);
 CREATE INDEX ix_tds_sync_queue_entity ON tds_sync_queue (source_entity_id, entity_type, id);
 CREATE INDEX ix_tds_sync_queue_lease ON tds_sync_queue (lock_expires_at) WHERE status = 'processing';
 CREATE INDEX ix_tds_sync_queue_oldest ON tds_sync_queue (id) WHERE status = 'pending';
 CREATE INDEX ix_tds_sync_queue_retry ON tds_sync_queue (next_retry_at) WHERE status = 'retry';
+CREATE INDEX ix_tds_sync_queue_run ON tds_sync_queue (run_id) WHERE run_id IS NOT NULL;
 CREATE INDEX ix_tds_sync_queue_urgent ON tds_sync_queue (priority DESC, id) WHERE status = 'pending';
+CREATE INDEX ix_tds_sync_queue_waits_for ON tds_sync_queue (waits_for) WHERE waits_for IS NOT NULL;
 """
 
 UNDO = """

@@ -53,6 +53,17 @@ CREATE TABLE tds_metrics (
     CONSTRAINT pk_tds_metrics PRIMARY KEY (minute, worker_id, entity_type)
 );
 
+CREATE TABLE tds_pauses (
+    source TEXT NOT NULL,
+    entity_type TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    note TEXT,
+    created_by TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_tds_pauses PRIMARY KEY (source, entity_type),
+    CONSTRAINT ck_tds_pauses_mode_known CHECK (mode IN ('pause', 'drain'))
+);
+
 CREATE TABLE tds_sync_cursors (
     source TEXT NOT NULL,
     entity_type TEXT NOT NULL,
@@ -125,6 +136,7 @@ CREATE TABLE tds_workers (
 """
 
 UNDO = """
+DROP TABLE tds_pauses;
 DROP TABLE tds_alerts;
 DROP TABLE tds_metrics;
 DROP TABLE tds_workers;

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from random import random
 from typing import Any
 from uuid import UUID
@@ -16,20 +17,20 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import Clock, utc_now
 from app.core.events import event_log
 from app.core.events.event import DomainEvent
-from app.tds.core import claims, ledger
+from app.tds.core import claims, ledger, waiting
 from app.tds.core.audit import AuditEntry, record_audit
 from app.tds.core.bisection import Failed, write_in_halves
 from app.tds.core.dead_letters import Letter, record_letters, resolve_superseded
 from app.tds.core.errors import FieldError
 from app.tds.core.events import TDSEntityFailedEvent, TDSEntitySyncedEvent
 from app.tds.core.finishing import finish
-from app.tds.core.ledger import EntityState, Folded, ParsedItem
+from app.tds.core.ledger import EntityState, Folded, Key, ParsedItem
 from app.tds.core.outcomes import ClaimedItem, Dead, Done, End, GiveBack, Retry
 from app.tds.core.ports import Applied, Assignment, Rejected, Target
 from app.tds.core.retry import RetryPolicy, decide
+from app.tds.core.waiting import MissingParents, park
 from app.tds.documents import DOCUMENTS
 from app.tds.types import EntityType, OperationType, Outcome
 
@@ -56,45 +57,52 @@ class BatchReport:
 
 @dataclass(slots=True)
 class _Work:
-    """What one transaction has gathered to write at its end."""
+    """What one transaction has gathered to write at its end. ``now`` is the database's time."""
 
+    worker: str
+    now: datetime
     ends: dict[UUID, End] = field(default_factory=dict[UUID, End])
     states: list[EntityState] = field(default_factory=list[EntityState])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     events: list[DomainEvent] = field(default_factory=list[DomainEvent])
+    came: list[str] = field(default_factory=list[str])
+
+    def fail(self, folded: Folded, end: End) -> None:
+        """The newest item of an entity was not applied: the ones it overtook get their own chance."""
+        self.ends[_newest(folded).id] = end
+        self.ends |= {older.id: GiveBack() for older in folded.overtaken}
 
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """How batches are applied: where to, and what to do with failures. ``actor`` stands in the audit trail."""
+    """How batches are applied: where to, and what to do with failures."""
 
     targets: Mapping[EntityType, Target]
     policies: Mapping[EntityType, RetryPolicy] = field(default_factory=dict[EntityType, RetryPolicy])
     policy: RetryPolicy = field(default_factory=RetryPolicy)
-    clock: Clock = utc_now
+    parents: MissingParents = field(default_factory=MissingParents)
     random: Callable[[], float] = random
 
     async def apply(self, session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> BatchReport:
-        """Apply all items whose lease the worker still holds."""
+        """Apply all items whose lease the worker still holds; ``worker`` stands in the audit trail."""
         held = await claims.hold(session, items, worker=worker)
-        batch = [item for item in items if item.id in held]
-        if not batch:
+        if not held.items:
             return BatchReport(lost=len(items))
-        work = _Work()
-        parsed = self._parse(batch, work)
+        work = _Work(worker, held.now)
+        parsed = self._parse(held.items, work)
         if parsed:
-            await self._apply_parsed(session, parsed, worker, work)
-        await self._write(session, batch, work)
-        return BatchReport([(item, work.ends[item.id]) for item in batch], len(items) - len(batch))
+            await self._apply_parsed(session, parsed, work)
+        await self._write(session, held.items, work)
+        return BatchReport([(item, work.ends[item.id]) for item in held.items], len(items) - len(held.items))
 
     def _parse(self, batch: Sequence[ClaimedItem], work: _Work) -> list[ParsedItem]:
         parsed: list[ParsedItem] = []
         for item in batch:
-            result = self._parse_one(item)
-            if isinstance(result, Dead):
-                work.ends[item.id] = result
-            else:
+            result = park(item, work.now) if item.paused else self._parse_one(item)
+            if isinstance(result, ParsedItem):
                 parsed.append(result)
+            else:
+                work.ends[item.id] = result
         return parsed
 
     def _parse_one(self, item: ClaimedItem) -> ParsedItem | Dead:
@@ -107,48 +115,52 @@ class Applier:
         except ValidationError as error:
             return _invalid(error)
 
-    async def _apply_parsed(
-        self, session: AsyncSession, parsed: Sequence[ParsedItem], worker: str, work: _Work
-    ) -> None:
+    async def _apply_parsed(self, session: AsyncSession, parsed: Sequence[ParsedItem], work: _Work) -> None:
         grouped = ledger.group(parsed)
         states = await ledger.lock(session, list(grouped))
-        by_type: defaultdict[str, list[Folded]] = defaultdict(list)
+        newest: list[Folded] = []
         for key, items in grouped.items():
             folded = ledger.fold(states[key], items)
             for item in (*folded.superseded, *folded.overtaken):
                 work.ends[item.id] = Done(Outcome.SUPERSEDED, folded.state.local_id)
             if folded.newest is not None:
+                newest.append(folded)
+        known = await waiting.resolve(session, newest)
+        by_type: defaultdict[str, list[Folded]] = defaultdict(list)
+        for folded in newest:
+            if (missing := _missing(folded, known)) is None:
                 by_type[folded.state.entity_type].append(folded)
+            else:
+                work.fail(folded, self.parents.decide(_newest(folded), missing, work.now))
         for entity_type in sorted(by_type):
-            await self._apply_type(session, EntityType(entity_type), by_type[entity_type], worker, work)
+            await self._apply_type(session, EntityType(entity_type), by_type[entity_type], known, work)
 
     async def _apply_type(
-        self, session: AsyncSession, entity_type: EntityType, group: Sequence[Folded], worker: str, work: _Work
+        self,
+        session: AsyncSession,
+        entity_type: EntityType,
+        group: Sequence[Folded],
+        known: Mapping[Key, str],
+        work: _Work,
     ) -> None:
         target = self.targets[entity_type]
 
         async def write(part: Sequence[Folded]) -> Sequence[Applied | Rejected]:
-            return await target.apply(session, entity_type, [_assignment(folded) for folded in part])
+            return await target.apply(session, entity_type, [_assignment(folded, known) for folded in part])
 
         results = await write_in_halves(session, group, write)
         for folded, result in zip(group, results, strict=True):
             if isinstance(result, Applied):
-                _note_applied(folded, result, worker, work)
+                _note_applied(folded, result, work)
             else:
-                self._note_failed(folded, result, work)
+                work.fail(folded, self._failure(_newest(folded), result, work.now))
 
-    def _note_failed(self, folded: Folded, result: Rejected | Failed, work: _Work) -> None:
-        item = folded.newest
-        assert item is not None  # noqa: S101 - only folded changes with a newest item are written
+    def _failure(self, item: ClaimedItem, result: Rejected | Failed, now: datetime) -> End:
         if isinstance(result, Rejected):
             reason = "; ".join(f"{error.field}: {error.message}" for error in result.errors)
-            end: End = Dead(result.code, reason, result.errors)
-        else:
-            policy = self.policies.get(EntityType(item.entity_type), self.policy)
-            end = decide(policy, item.attempts, result.error, now=self.clock(), random=self.random)
-        work.ends[item.id] = end
-        # The older ones were passed over for it: they get their own chance now.
-        work.ends |= {older.id: GiveBack() for older in folded.overtaken}
+            return Dead(result.code, reason, result.errors)
+        policy = self.policies.get(EntityType(item.entity_type), self.policy)
+        return decide(policy, item.attempts, result.error, now=now, random=self.random)
 
     async def _write(self, session: AsyncSession, batch: Sequence[ClaimedItem], work: _Work) -> None:
         await ledger.save(session, work.states)
@@ -158,28 +170,40 @@ class Applier:
         work.events += await resolve_superseded(session, work.states)
         work.events += [_failed(item, end) for item in batch if isinstance(end := work.ends[item.id], Retry)]
         work.events += await finish(session, [(item, work.ends[item.id]) for item in batch])
+        await waiting.wake(session, work.came)
         await event_log.record(session, work.events)
 
 
-def _assignment(folded: Folded) -> Assignment:
+def _newest(folded: Folded) -> ClaimedItem:
+    assert folded.newest is not None  # noqa: S101 - only folded changes with a newest item come this far
+    return folded.newest
+
+
+def _missing(folded: Folded, known: Mapping[Key, str]) -> Key | None:
+    return next((key for key in waiting.wanted(folded).values() if key not in known), None)
+
+
+def _assignment(folded: Folded, known: Mapping[Key, str]) -> Assignment:
     state = folded.state
     return Assignment(
         source=state.source,
         source_entity_id=state.source_entity_id,
         local_id=state.local_id,
         document=folded.document,
+        references={name: known[key] for name, key in waiting.wanted(folded).items()},
     )
 
 
-def _note_applied(folded: Folded, applied: Applied, worker: str, work: _Work) -> None:
-    item, state = folded.newest, replace(folded.state, local_id=applied.local_id or folded.state.local_id)
-    assert item is not None  # noqa: S101 - only folded changes with a newest item are written
+def _note_applied(folded: Folded, applied: Applied, work: _Work) -> None:
+    item, state = _newest(folded), replace(folded.state, local_id=applied.local_id or folded.state.local_id)
     work.states.append(state)
+    if applied.outcome is Outcome.CREATED:
+        work.came.append(waiting.for_entity(state.key))
     work.ends[item.id] = Done(applied.outcome, state.local_id)
     operation = _OPERATIONS.get(applied.outcome)
     if operation is None or applied.local_id is None:
         return
-    work.audit.append(_entry(item, applied, applied.local_id, operation, worker))
+    work.audit.append(_entry(item, applied, applied.local_id, operation, work.worker))
     work.events.append(
         TDSEntitySyncedEvent(
             entity_type=item.entity_type,

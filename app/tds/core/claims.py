@@ -6,7 +6,8 @@ Every write on a claimed item checks worker, token and lease end in the database
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,16 +15,25 @@ import orjson
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import utc_now
 from app.tds.core.outcomes import ClaimedItem
 from app.tds.sql import statement
 from app.tds.types import OperationType
 
-__all__ = ["claim", "claim_one", "claim_poison", "give_back", "guard", "hold", "rescue"]
+__all__ = ["Held", "claim", "claim_one", "claim_poison", "give_back", "guard", "hold", "rescue"]
 
 _OLDEST_SHARE = 10
 """One in so many places of a batch goes to the oldest item, whatever its priority."""
 _DUE_SHARE = 2
 """Retries that are due take at most one place in so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The items under lock, and the database's time: a worker's own clock decides nothing."""
+
+    items: Sequence[ClaimedItem]
+    now: datetime
 
 
 def _item(row: Row[Any]) -> ClaimedItem:
@@ -65,10 +75,11 @@ async def claim_one(session: AsyncSession, queue_id: UUID, *, worker: str, lease
     return None if row is None else _item(row)
 
 
-async def hold(session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> set[UUID]:
-    """Lock those items whose lease the worker still has, and name them: nothing else may be written."""
-    rows = await session.execute(statement("lock_items"), {**_tokens(items), "worker": worker})
-    return set(rows.scalars())
+async def hold(session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> Held:
+    """Lock those items whose lease the worker still has: nothing may be written of any other."""
+    rows = (await session.execute(statement("lock_items"), {**_tokens(items), "worker": worker})).all()
+    held = {row.id for row in rows}
+    return Held([item for item in items if item.id in held], rows[0].now if rows else utc_now())
 
 
 async def give_back(session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> None:

@@ -19,6 +19,7 @@ from app.tds.types import EventStatus, Outcome
 
 __all__ = ["count_runs", "end_inbox", "finish", "settle_runs"]
 
+_KEPT_DEFERRALS = 5
 _SKIPPED = frozenset({Outcome.UNCHANGED, Outcome.SUPERSEDED})
 
 
@@ -40,7 +41,10 @@ def _row(item: ClaimedItem, end: End) -> dict[str, Any]:
         case Retry():
             return {"status": EventStatus.RETRY, "due": end.at, "spent": 1, "errors": [_error(item, end)]}
         case Defer():
-            return {"status": EventStatus.RETRY, "due": end.until, "errors": [_error(item, end)]}
+            # A queue item may be deferred very often: its errors are kept for the first few times only.
+            errors = [_error(item, end)] if item.deferrals < _KEPT_DEFERRALS else None
+            row = {"status": EventStatus.RETRY, "due": end.until, "waits_for": end.waits_for, "deferred": 1}
+            return row if errors is None else {**row, "errors": errors}
         case Dead():
             return {"status": EventStatus.DEAD_LETTER, "spent": end.spent, "errors": [_error(item, end)]}
         case GiveBack():

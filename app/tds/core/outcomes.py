@@ -35,6 +35,8 @@ class ClaimedItem:
     dead_letter_id: UUID | None
     priority: int
     trace_id: str | None
+    deferrals: int
+    paused: bool
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -61,11 +63,12 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """It could not be tried yet; no attempt is spent."""
+    """It could not be tried yet; no attempt is spent. ``waits_for`` wakes it before ``until``."""
 
     until: datetime
     code: str
     reason: str
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,13 +129,14 @@ class Source(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One entity's newest change, on its way to a target. ``document`` is None for a delete; ``local_id``
-    is None where the entity was never applied.
+    is None where the entity was never applied. ``references`` are local ids by the field that refers to them.
     """
 
     source: str
     source_entity_id: str
     local_id: str | None
     document: Document | None
+    references: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

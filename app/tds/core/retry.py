@@ -16,10 +16,14 @@ from app.core.errors import InvalidError
 from app.tds.core.errors import FieldError, MappingError, SourceThrottledError
 from app.tds.core.outcomes import Dead, Defer, End, Retry
 
-__all__ = ["ErrorClass", "RetryPolicy", "classify", "decide", "is_batch_error"]
+__all__ = ["ErrorClass", "RetryPolicy", "classify", "decide", "is_batch_error", "sqlstate"]
 
 _BATCH_STATES = ("08", "25", "40", "53", "55P03", "57")
 """SQLSTATE classes that tell of the connection, the transaction or the server, never of one item."""
+
+
+_FOREIGN_KEY = "23503"
+_AGAIN = 1.0
 
 
 class ErrorClass(StrEnum):
@@ -27,6 +31,7 @@ class ErrorClass(StrEnum):
 
     TRANSIENT = "transient"
     THROTTLED = "throttled"
+    MISSING = "missing"
     PERMANENT = "permanent"
 
 
@@ -74,6 +79,8 @@ def classify(error: BaseException) -> ErrorClass:
     """The class of an error that one item caused."""
     if isinstance(error, SourceThrottledError):
         return ErrorClass.THROTTLED
+    if sqlstate(error) == _FOREIGN_KEY:
+        return ErrorClass.MISSING
     if isinstance(error, InvalidError | IntegrityError | DataError):
         return ErrorClass.PERMANENT
     if sqlstate(error).startswith(("22", "23")):
@@ -90,6 +97,9 @@ def decide(
         case ErrorClass.THROTTLED:
             wait = error.retry_after if isinstance(error, SourceThrottledError) else policy.base
             return Defer(now + timedelta(seconds=wait), code, reason)
+        case ErrorClass.MISSING:
+            # What it refers to was deleted between the look and the write: the next attempt waits for it by name.
+            return Defer(now + timedelta(seconds=_AGAIN), code, reason)
         case ErrorClass.TRANSIENT if attempts + 1 < policy.max_attempts:
             return Retry(now + policy.delay(attempts + 1, random), code, reason)
         case _:

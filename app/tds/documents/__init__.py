@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.tds.documents.base import Document, decimals_of
+from app.tds.documents.base import Document, Reference, decimals_of
 from app.tds.documents.customer import Address, ContactPerson, CustomerDocument
 from app.tds.documents.product import ProductDocument
 from app.tds.types import EntityType
@@ -14,6 +14,7 @@ __all__ = [
     "CustomerDocument",
     "Document",
     "ProductDocument",
+    "Reference",
     "decimals_of",
 ]
 

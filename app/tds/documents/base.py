@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["Amount", "CustomFields", "Document", "LongText", "Quantity", "ShortText", "UnitPrice", "decimals_of"]
+from app.tds.types import EntityType
+
+__all__ = [
+    "Amount",
+    "CustomFields",
+    "Document",
+    "LongText",
+    "Quantity",
+    "Reference",
+    "ShortText",
+    "UnitPrice",
+    "decimals_of",
+]
 
 _DEEPEST = 16
 

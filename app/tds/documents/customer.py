@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.tds.documents.base import Amount, CustomFields, Document, LongText, ShortText, decimals_of
+from app.tds.documents.base import Amount, CustomFields, Document, LongText, Reference, ShortText, decimals_of
+from app.tds.types import EntityType
 
 __all__ = ["Address", "ContactPerson", "CustomerDocument"]
 
@@ -47,7 +48,10 @@ class ContactPerson(BaseModel):
 
 
 class CustomerDocument(Document):
-    """Amounts are in ``currency`` and hold that currency's decimals; payment terms are in days."""
+    """Amounts are in ``currency`` and hold that currency's decimals; payment terms are in days.
+
+    ``parent_source_id`` is the source's id of the customer this one belongs to, such as a branch to its head office.
+    """
 
     name: Annotated[ShortText, Field(min_length=1)] = ""
     company_name: ShortText | None = None
@@ -69,6 +73,13 @@ class CustomerDocument(Document):
     shipping_address: Address | None = None
     contact_persons: list[ContactPerson] = Field(default_factory=list[ContactPerson])
     custom_fields: CustomFields = Field(default_factory=dict)
+    parent_source_id: ShortText | None = None
+
+    def references(self) -> tuple[Reference, ...]:
+        """The parent, if one is known."""
+        if "parent_source_id" not in self.model_fields_set or self.parent_source_id is None:
+            return ()
+        return (Reference("parent_source_id", EntityType.CUSTOMER, self.parent_source_id),)
 
     @model_validator(mode="before")
     @classmethod
@@ -77,14 +88,17 @@ class CustomerDocument(Document):
         if not isinstance(values, dict):
             return values
         given = cast("dict[str, Any]", values)
-        unit = Decimal(1).scaleb(-decimals_of(given.get("currency")))
+        currency = given.get("currency")
+        unit = Decimal(1).scaleb(-decimals_of(currency if isinstance(currency, str) else None))
         return {**given, **{name: _rounded(given[name], unit) for name in _AMOUNTS if name in given}}
 
 
 def _rounded(amount: Any, unit: Decimal) -> Any:
     """A finite number, rounded; anything else as it is, for the field's own checks."""
+    if not isinstance(amount, str | int | float | Decimal):
+        return amount
     try:
-        number = Decimal(amount) if isinstance(amount, str | int | Decimal) else None
+        number = Decimal(str(amount))
+        return number.quantize(unit, ROUND_HALF_UP) if number.is_finite() else amount
     except ArithmeticError:
         return amount
-    return amount if number is None or not number.is_finite() else number.quantize(unit, ROUND_HALF_UP)

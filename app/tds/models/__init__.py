@@ -6,6 +6,7 @@ from app.tds.models.audit import TDSAuditTrail
 from app.tds.models.dead_letters import TDSDeadLetterQueue
 from app.tds.models.inbox import TDSDedupeKey, TDSInboxEvent
 from app.tds.models.monitoring import TDSAlert, TDSMetric, TDSWorker
+from app.tds.models.pauses import TDSPause
 from app.tds.models.queue import TDSEntity, TDSSyncQueue
 from app.tds.models.runs import TDSSyncCursor, TDSSyncRun
 
@@ -17,6 +18,7 @@ __all__ = [
     "TDSEntity",
     "TDSInboxEvent",
     "TDSMetric",
+    "TDSPause",
     "TDSSyncCursor",
     "TDSSyncQueue",
     "TDSSyncRun",

@@ -23,7 +23,8 @@ class TDSSyncQueue(Base):
 
     ``(version_time, arrival)`` is its version. A lease (``locked_by``, ``lock_expires_at``) exists if and only
     if it is being processed; ``lease_token`` grows with every claim and is never rewound. ``attempts`` counts
-    the handler's failures only; ``lease_losses`` the workers that died with it.
+    the handler's failures only; ``lease_losses`` the workers that died with it; ``deferrals`` how often it could
+    not be tried. ``waits_for`` names what wakes it before ``next_retry_at``: ``entity:...`` or ``pause:...``.
     """
 
     __tablename__ = "tds_sync_queue"
@@ -38,10 +39,13 @@ class TDSSyncQueue(Base):
         one_of("outcome", Outcome),
         CheckConstraint("priority BETWEEN 1 AND 10", name="priority_range"),
         CheckConstraint("attempts >= 0 AND lease_losses >= 0", name="counts_positive"),
+        CheckConstraint("waits_for IS NULL OR status = 'retry'", name="waits_only_in_retry"),
         Index("ix_tds_sync_queue_urgent", text("priority DESC"), "id", postgresql_where=text("status = 'pending'")),
         Index("ix_tds_sync_queue_oldest", "id", postgresql_where=text("status = 'pending'")),
         Index("ix_tds_sync_queue_retry", "next_retry_at", postgresql_where=text("status = 'retry'")),
         Index("ix_tds_sync_queue_lease", "lock_expires_at", postgresql_where=text("status = 'processing'")),
+        Index("ix_tds_sync_queue_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL")),
+        Index("ix_tds_sync_queue_run", "run_id", postgresql_where=text("run_id IS NOT NULL")),
         Index("ix_tds_sync_queue_entity", "source_entity_id", "entity_type", "id"),
         {"postgresql_partition_by": "RANGE (id)"},
     )
@@ -66,6 +70,8 @@ class TDSSyncQueue(Base):
     locked_by: Mapped[str | None]
     lock_expires_at: Mapped[datetime | None]
     next_retry_at: Mapped[datetime | None]
+    waits_for: Mapped[str | None]
+    deferrals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     errors: Mapped[list[dict[str, Any]]] = mapped_column(Json, server_default=text("'[]'"))
     outcome: Mapped[Outcome | None] = mapped_column(StrEnumType(Outcome))
     target_entity_id: Mapped[str | None]

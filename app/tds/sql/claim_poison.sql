@@ -15,4 +15,7 @@ WHERE id = ANY (ARRAY(
     FOR UPDATE SKIP LOCKED))
 RETURNING id, lease_token, source, entity_type, source_entity_id, operation_type,
           CAST(validated_payload AS text) AS payload, version_time, arrival, received_at, attempts, lease_losses,
-          inbox_event_id, run_id, dead_letter_id, priority, trace_id
+          inbox_event_id, run_id, dead_letter_id, priority, trace_id, deferrals,
+          EXISTS (SELECT 1 FROM tds_pauses AS pause
+                  WHERE pause.source = tds_sync_queue.source AND pause.mode = 'pause'
+                    AND pause.entity_type IN (tds_sync_queue.entity_type, '*')) AS paused

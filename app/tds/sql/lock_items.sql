@@ -1,7 +1,7 @@
 -- Lock those items of a batch whose lease the worker still holds; all it may write depends on this.
 -- locks: the rows, in id order
 -- index: tds_sync_queue primary key
-SELECT id
+SELECT id, clock_timestamp() AS now
 FROM tds_sync_queue
 WHERE id = ANY (CAST(:ids AS uuid[]))
   AND status = 'processing'

@@ -56,12 +56,24 @@ async def apply_customers(session: AsyncSession, assignments: Sequence[Assignmen
     if made.deleted:
         await session.execute(_DELETE, {"ids": made.deleted}, execution_options={"synchronize_session": False})
     if made.rows:
-        await _write(session, made)
+        await _write(session, made, _parents(assignments, made))
     return made.results
 
 
-async def _write(session: AsyncSession, made: Plan) -> None:
-    rows = [{"id": identifier, **{name: row[name] for name in _COLUMNS}} for identifier, row in made.rows.items()]
+def _parents(assignments: Sequence[Assignment], made: Plan) -> dict[str | None, str]:
+    """Local ids of parents by the local ids of their children, where a change names a parent."""
+    return {
+        result.local_id: assignment.references["parent_source_id"]
+        for assignment, result in zip(assignments, made.results, strict=True)
+        if isinstance(result, Applied) and "parent_source_id" in assignment.references
+    }
+
+
+async def _write(session: AsyncSession, made: Plan, parents: Mapping[str | None, str]) -> None:
+    rows = [
+        {"id": identifier, "parent_id": parents.get(str(identifier)), **{name: row[name] for name in _COLUMNS}}
+        for identifier, row in made.rows.items()
+    ]
     ids = list(made.rows)
     await session.execute(statement("upsert_customers"), {"rows": to_rows(rows)})
     addresses = to_rows(list(_addresses(made.rows)))
