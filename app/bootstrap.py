@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from app.core.config import Settings
@@ -13,14 +14,16 @@ from app.core.database import Database, configure
 from app.core.doorbell import Doorbell
 from app.core.errors import ConfigurationError
 from app.migrations.runner import schema_status, upgrade_engine
+from app.tds.core.apply import Applier
 from app.tds.core.ports import Source, Target
 from app.tds.core.retry import RetryPolicy
+from app.tds.core.waiting import MissingParents
 from app.tds.sources.zoho import ZohoSource
 from app.tds.targets.erp import erp_targets
 from app.tds.types import EntityType
 from app.tds.workers.pool import WorkerPool
 
-__all__ = ["Runtime", "SchemaBehindError", "build_pool", "open_database", "open_runtime"]
+__all__ = ["Runtime", "SchemaBehindError", "build_applier", "build_pool", "open_database", "open_runtime"]
 
 _NAMED_SOURCES: Final = ("zoho",)
 
@@ -94,14 +97,23 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
                 await source.aclose()
 
 
+def build_applier(runtime: Runtime) -> Applier:
+    """How this process applies changes."""
+    return Applier(
+        runtime.targets,
+        policies=RetryPolicy.by_entity(runtime.settings.retry),
+        policy=RetryPolicy.of(runtime.settings.retry),
+        parents=MissingParents(timedelta(hours=runtime.settings.queue.parent_wait_hours)),
+    )
+
+
 def build_pool(runtime: Runtime, *, count: int) -> WorkerPool:
     """The loops of one process with ``count`` workers."""
     return WorkerPool(
         runtime.database,
         sources=runtime.sources,
-        targets=runtime.targets,
         settings=runtime.settings.queue,
-        policy=RetryPolicy.of(runtime.settings.retry),
+        applier=build_applier(runtime),
         count=count,
         doorbell=runtime.doorbell,
     )

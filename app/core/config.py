@@ -19,6 +19,7 @@ __all__ = [
     "DatabaseSettings",
     "LogSettings",
     "QueueSettings",
+    "RetryOverride",
     "RetrySettings",
     "ServerSettings",
     "Settings",
@@ -99,17 +100,33 @@ class QueueSettings(BaseSettings):
     lease_seconds: PositiveSeconds = 10.0
     poll_seconds: PositiveSeconds = 2.0
     run_lease_seconds: PositiveSeconds = 30.0
+    high_water: int = Field(default=20_000, ge=1, description="Pollers hold back while more than this waits.")
+    parent_wait_hours: float = Field(default=24.0, gt=0)
     quarantine_after: int = Field(default=3, ge=1, description="Workers an item may take down with it.")
 
 
+class RetryOverride(BaseModel):
+    """What one entity type does otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    max_attempts: int | None = Field(default=None, ge=1, le=100)
+    base_seconds: PositiveSeconds | None = None
+    cap_seconds: PositiveSeconds | None = None
+    jitter: float | None = Field(default=None, ge=0, le=1)
+
+
 class RetrySettings(BaseSettings):
-    """``TDS_RETRY_*``: backoff of failed items: 1, 2, 4, 8 minutes."""
+    """``TDS_RETRY_*``: backoff of failed items: 1, 2, 4, 8 minutes.
+
+    ``TDS_RETRY_ENTITIES={"product": {"max_attempts": 5}}`` sets it apart for an entity type.
+    """
 
     model_config = _group("TDS_RETRY_")
     max_attempts: int = Field(default=3, ge=1, le=100)
     base_seconds: PositiveSeconds = 60.0
     cap_seconds: PositiveSeconds = 480.0
     jitter: float = Field(default=0.1, ge=0, le=1)
+    entities: dict[str, RetryOverride] = Field(default_factory=dict[str, RetryOverride])
 
 
 class WorkerSettings(BaseSettings):

@@ -10,7 +10,7 @@ from typing import Final
 
 from app.tds.types import EventStatus as S
 
-__all__ = ["FINAL", "INBOX", "INBOX_FINAL", "QUEUE", "RUN", "RUN_FINAL", "StateTable"]
+__all__ = ["FINAL", "INBOX", "INBOX_FINAL", "JOB", "JOB_FINAL", "QUEUE", "RUN", "RUN_FINAL", "StateTable"]
 
 StateTable = Mapping[S, frozenset[S]]
 
@@ -40,10 +40,19 @@ RUN: Final[StateTable] = {
 }
 
 
+JOB: Final[StateTable] = {
+    S.PENDING: frozenset({S.PROCESSING, S.CANCELLED}),
+    S.PROCESSING: frozenset({S.COMPLETED, S.CANCELLED}),
+    S.COMPLETED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+
+
 def _final(table: StateTable) -> tuple[S, ...]:
     return tuple(state for state, following in table.items() if not following)
 
 
 INBOX_FINAL: Final = _final(INBOX)
 FINAL: Final = _final(QUEUE)
+JOB_FINAL: Final = _final(JOB)
 RUN_FINAL: Final = (S.COMPLETED, S.FAILED, S.CANCELLED)

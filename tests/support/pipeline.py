@@ -20,6 +20,7 @@ from app.core.config import QueueSettings
 from app.core.database import Database
 from app.core.ids import new_id
 from app.tds.core import inbox
+from app.tds.core.apply import Applier
 from app.tds.core.enqueueing import QueueEntry, enqueue_all
 from app.tds.core.errors import FieldError, MappingError
 from app.tds.core.inbox import Receipt
@@ -27,7 +28,7 @@ from app.tds.core.outcomes import ClaimedItem
 from app.tds.core.ports import Applied, Assignment, Change, Delivery, Page, RawRecord, Rejected, StoredEvent, Target
 from app.tds.core.retry import RetryPolicy
 from app.tds.core.validation import ValidationReport, validate_batch
-from app.tds.targets.erp import ErpTarget
+from app.tds.targets.erp import ErpTarget, erp_targets
 from app.tds.types import EntityType, OperationType
 from app.tds.workers.worker import SyncWorker
 
@@ -37,6 +38,7 @@ __all__ = [
     "TIME",
     "FakeSource",
     "FakeTarget",
+    "applier",
     "body",
     "change",
     "claimed",
@@ -58,7 +60,7 @@ __all__ = [
 TIME: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """A source's modification time; add minutes for newer ones."""
 
-QUICK: Final = QueueSettings(lease_seconds=5, poll_seconds=0.05, run_lease_seconds=5)
+QUICK: Final = QueueSettings(lease_seconds=2, poll_seconds=0.05, run_lease_seconds=2, quarantine_after=10)
 """Settings for loops that nobody wants to wait for."""
 
 NOW: Final = RetryPolicy(max_attempts=3, base=0.0, cap=0.0, jitter=0.0)
@@ -125,14 +127,21 @@ async def enqueue(database: Database, *changes: QueueEntry) -> list[UUID]:
     return [one.id for one in changes]
 
 
-def worker(database: Database, targets: Mapping[EntityType, Target] | None = None, **more: Any) -> SyncWorker:
-    """A worker with a pool of its own to work on; ``settings`` and ``policy`` as it takes them."""
-    return SyncWorker(database=database, targets=targets, **more)
+def applier(target: FakeTarget | None = None, policy: RetryPolicy | None = None) -> Applier:
+    """How items are applied: to the ERP, or to a target that fails when told to."""
+    return Applier(target.targets() if target else erp_targets(), policy=policy or RetryPolicy())
 
 
-async def drain(database: Database, targets: Mapping[EntityType, Target] | None = None, **more: Any) -> SyncWorker:
+def worker(
+    database: Database, target: FakeTarget | None = None, *, policy: RetryPolicy | None = None, **more: Any
+) -> SyncWorker:
+    """A worker with transactions of its own; ``settings`` and ``name`` as it takes them."""
+    return SyncWorker(database=database, applier=applier(target, policy), **more)
+
+
+async def drain(database: Database, target: FakeTarget | None = None, **more: Any) -> SyncWorker:
     """Process batches until a claim finds nothing; the worker that did."""
-    busy = worker(database, targets, **more)
+    busy = worker(database, target, **more)
     while (await busy.process_batch()).ends:
         pass
     return busy
@@ -191,7 +200,7 @@ def statements(database: Database) -> Generator[list[str]]:
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
     """Ask until it is so; a test fails if it does not come true in time."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - it is the database that is asked
             await asyncio.sleep(0.02)
 
 
@@ -220,14 +229,13 @@ class FakeTarget:
         self.batches.append([one.source_entity_id for one in assignments])
         if self.before is not None:
             await self.before(assignments)
-        written = await ErpTarget().apply(session, entity_type, assignments)
+        taken = [one for one in assignments if one.source_entity_id not in self.rejecting]
+        names = [one.source_entity_id for one in taken]
+        written = dict(zip(names, await ErpTarget().apply(session, entity_type, taken), strict=True))
         for one in assignments:
             await self._fail(session, one.source_entity_id)
         rejected = Rejected(code="rule", errors=[FieldError("name", "breaks a rule", "rule")])
-        return [
-            rejected if one.source_entity_id in self.rejecting else result
-            for one, result in zip(assignments, written, strict=True)
-        ]
+        return [written.get(one.source_entity_id, rejected) for one in assignments]
 
     async def _fail(self, session: AsyncSession, source_entity_id: str) -> None:
         if (planted := self.sql.get(source_entity_id)) is not None:
@@ -263,14 +271,16 @@ def records(amount: int, *, first: int = 0) -> list[RawRecord]:
 class FakeSource:
     """A source that reads `body`'s JSON. ``failures`` are raised in turn, each when a page is asked for; None lets
     one page pass. ``gate``, if set, is waited for before each page. ``mapping_error`` is raised by every mapping.
+    Unless ``last_is_told``, the pages just end.
     """
 
     data: Sequence[RawRecord] = ()
     page_size: int = 100
-    failures: deque[Exception | None] = field(default_factory=deque[Exception | None])
+    failures: deque[BaseException | None] = field(default_factory=deque[BaseException | None])
     gate: asyncio.Event | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     mapping_error: Exception | None = None
+    last_is_told: bool = True
     since: list[datetime | None] = field(default_factory=list[datetime | None])
     served: list[int] = field(default_factory=list[int])
     name: str = "zoho"
@@ -319,7 +329,7 @@ class FakeSource:
                 records=self.data[number * self.page_size : end],
                 checkpoint={"next": number + 1},
                 watermark=TIME + timedelta(minutes=min(end, len(self.data)) - 1),
-                last=last,
+                last=last and self.last_is_told,
             )
             number += 1
 

@@ -148,7 +148,7 @@ CREATE TABLE tds_sync_queue (
     locked_by TEXT,
     lock_expires_at TIMESTAMP WITH TIME ZONE,
     next_retry_at TIMESTAMP WITH TIME ZONE,
-    waits_for TEXT,
+    waits_for TEXT COLLATE "C",
     deferrals SMALLINT DEFAULT 0 NOT NULL,
     errors JSONB DEFAULT '[]' NOT NULL,
     outcome TEXT,

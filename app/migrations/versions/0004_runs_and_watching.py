@@ -38,6 +38,36 @@ CREATE TABLE tds_alerts (
 );
 CREATE UNIQUE INDEX uq_tds_alerts_active ON tds_alerts (rule, subject) WHERE is_active;
 
+CREATE TABLE tds_jobs (
+    id UUID NOT NULL,
+    kind TEXT NOT NULL,
+    criteria JSONB NOT NULL,
+    note TEXT,
+    status TEXT DEFAULT 'pending' NOT NULL,
+    total INTEGER DEFAULT 0 NOT NULL,
+    done INTEGER DEFAULT 0 NOT NULL,
+    succeeded INTEGER DEFAULT 0 NOT NULL,
+    failed INTEGER DEFAULT 0 NOT NULL,
+    upper_id UUID,
+    cursor_id UUID,
+    last_error TEXT,
+    requested_by TEXT NOT NULL,
+    lease_token INTEGER DEFAULT 0 NOT NULL,
+    locked_by TEXT,
+    lock_expires_at TIMESTAMP WITH TIME ZONE,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE,
+    completed_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_tds_jobs PRIMARY KEY (id),
+    CONSTRAINT ck_tds_jobs_status_known CHECK (status IN ('pending', 'processing', 'completed', 'cancelled')),
+    CONSTRAINT ck_tds_jobs_kind_known CHECK (kind IN ('reprocess_letters', 'resolve_letters')),
+    CONSTRAINT ck_tds_jobs_completed_at_iff_status
+        CHECK ((completed_at IS NOT NULL) = (status IN ('completed', 'cancelled'))),
+    CONSTRAINT ck_tds_jobs_locked_by_with_lock_expires_at CHECK ((locked_by IS NULL) = (lock_expires_at IS NULL)),
+    CONSTRAINT ck_tds_jobs_counters_add_up CHECK (done = succeeded + failed)
+);
+CREATE INDEX ix_tds_jobs_open ON tds_jobs (id) WHERE status IN ('pending', 'processing');
+
 CREATE TABLE tds_metrics (
     minute TIMESTAMP WITH TIME ZONE NOT NULL,
     worker_id TEXT NOT NULL,
@@ -136,6 +166,7 @@ CREATE TABLE tds_workers (
 """
 
 UNDO = """
+DROP TABLE tds_jobs;
 DROP TABLE tds_pauses;
 DROP TABLE tds_alerts;
 DROP TABLE tds_metrics;

@@ -124,8 +124,8 @@ class DeadLetterService:
         return letter
 
     async def _resolve(self, letter: TDSDeadLetterQueue, resolution: str, note: str, actor: str) -> None:
-        letter.resolved = True
         letter.resolved_at = (await self.db.execute(select(func.now()))).scalar_one()
+        letter.resolved = True
         letter.resolved_by = actor
         letter.resolution = resolution
         letter.resolution_notes = note

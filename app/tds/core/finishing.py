@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import utc_now
 from app.core.events.event import DomainEvent
 from app.core.orm import to_json
-from app.tds.core.events import TDSSyncCompletedEvent
+from app.tds.core.events import TDSSyncCompletedEvent, TDSSyncFailedEvent
 from app.tds.core.outcomes import ClaimedItem, Dead, Defer, Done, End, GiveBack, Retry
 from app.tds.sql import statement
 from app.tds.types import EventStatus, Outcome
@@ -103,14 +104,16 @@ async def count_runs(session: AsyncSession, counted: Iterable[tuple[UUID | None,
 async def settle_runs(session: AsyncSession, ids: Sequence[UUID]) -> list[DomainEvent]:
     """Complete runs that have nothing left to wait for; returns their events."""
     rows = await session.execute(statement("settle_runs"), {"ids": list(ids)})
-    return [
-        TDSSyncCompletedEvent(
-            sync_run_id=str(row.id),
-            total_processed=row.processed_events,
-            successful=row.successful_events,
-            failed=row.failed_events,
-            duration_seconds=row.duration_seconds,
-        )
-        for row in rows
-        if row.status == EventStatus.COMPLETED
-    ]
+    return [_run_event(row) for row in rows]
+
+
+def _run_event(row: Row[Any]) -> DomainEvent:
+    if row.status == EventStatus.CANCELLED:
+        return TDSSyncFailedEvent(sync_run_id=str(row.id), entity_type=row.entity_type, error="cancelled")
+    return TDSSyncCompletedEvent(
+        sync_run_id=str(row.id),
+        total_processed=row.processed_events,
+        successful=row.successful_events,
+        failed=row.failed_events,
+        duration_seconds=row.duration_seconds,
+    )

@@ -32,7 +32,7 @@ class Receipt:
 
 
 def _dedupe_key(record: RawRecord, digest: bytes) -> bytes:
-    hints = f"{record.entity_type or ''}|{record.operation or ''}|".encode()
+    hints = f"{record.entity_type or ''}|{record.operation or ''}|{record.source_entity_id or ''}|".encode()
     return hashlib.sha256(hints + digest).digest()
 
 

@@ -11,10 +11,11 @@ from enum import StrEnum
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.core.config import RetrySettings
-from app.core.errors import InvalidError
+from app.core.config import RetryOverride, RetrySettings
+from app.core.errors import ConfigurationError, InvalidError
 from app.tds.core.errors import FieldError, MappingError, SourceThrottledError
 from app.tds.core.outcomes import Dead, Defer, End, Retry
+from app.tds.types import EntityType
 
 __all__ = ["ErrorClass", "RetryPolicy", "classify", "decide", "is_batch_error", "sqlstate"]
 
@@ -49,10 +50,37 @@ class RetryPolicy:
         """The policy that the settings describe."""
         return cls(settings.max_attempts, settings.base_seconds, settings.cap_seconds, settings.jitter)
 
+    @classmethod
+    def by_entity(cls, settings: RetrySettings) -> dict[EntityType, RetryPolicy]:
+        """The policies of entity types that are set apart.
+
+        Raises:
+            ConfigurationError: a name is no entity type.
+        """
+        base = cls.of(settings)
+        return {_entity_type(name): base.but(override) for name, override in settings.entities.items()}
+
+    def but(self, override: RetryOverride) -> RetryPolicy:
+        """This policy, with what the override names."""
+        return RetryPolicy(
+            max_attempts=self.max_attempts if override.max_attempts is None else override.max_attempts,
+            base=self.base if override.base_seconds is None else override.base_seconds,
+            cap=self.cap if override.cap_seconds is None else override.cap_seconds,
+            jitter=self.jitter if override.jitter is None else override.jitter,
+        )
+
     def delay(self, attempt: int, random: Callable[[], float]) -> timedelta:
         """How long to wait after failure number ``attempt`` (from 1); ``random`` gives numbers in [0, 1)."""
         seconds = min(self.cap, self.base * 2.0 ** (attempt - 1))
         return timedelta(seconds=seconds * (1 + self.jitter * (2 * random() - 1)))
+
+
+def _entity_type(name: str) -> EntityType:
+    try:
+        return EntityType(name)
+    except ValueError as error:
+        known = ", ".join(EntityType)
+        raise ConfigurationError(f"TDS_RETRY_ENTITIES: {name!r} is no entity type; known are {known}") from error
 
 
 def sqlstate(error: BaseException) -> str:

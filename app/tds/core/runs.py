@@ -29,13 +29,16 @@ __all__ = [
     "ClaimedRun",
     "RunAlreadyOpenError",
     "RunNotFoundError",
+    "cancel_run",
     "claim_run",
     "complete_run",
+    "eta_seconds",
     "fail_run",
     "open_run",
     "postpone_run",
     "renew_run",
     "request_run",
+    "resume_run",
     "store_page",
 ]
 
@@ -170,6 +173,63 @@ async def _end(session: AsyncSession, run: TDSSyncRun, status: EventStatus) -> d
     run.status, run.completed_at = status, now
     run.locked_by = run.lock_expires_at = None
     return now
+
+
+async def cancel_run(session: AsyncSession, run_id: UUID | str, *, actor: str) -> TDSSyncRun:
+    """Stop reading, and cancel what is queued and not begun. The run ends with its last item in progress."""
+    async with join_or_begin(session):
+        run = await _locked(session, run_id)
+        run.cancel_requested = run.scan_completed = True
+        run.locked_by = run.lock_expires_at = None
+        if run.status is EventStatus.PENDING:
+            run.status = EventStatus.PROCESSING
+        await session.flush()
+        cancelled = await _cancel_items(session, run.id)
+        if cancelled:
+            run.checkpoint = None  # what was cancelled must be read again, should the run be resumed
+        await session.flush()
+        await event_log.record(session, await finishing.count_runs(session, [(run.id, "skipped")] * cancelled))
+        await event_log.record(session, await finishing.settle_runs(session, [run.id]))
+        await session.refresh(run)
+        if run.status is EventStatus.CANCELLED:
+            run.error_summary = f"cancelled by {actor} after {run.processed_events} of {run.total_events} items"
+            await session.flush()
+    return run
+
+
+async def _cancel_items(session: AsyncSession, run_id: UUID) -> int:
+    events = (await session.execute(statement("cancel_events"), {"run_id": run_id})).all()
+    inbox_ids = list((await session.execute(statement("cancel_items"), {"run_id": run_id})).scalars())
+    await finishing.end_inbox(session, [one for one in inbox_ids if one], EventStatus.CANCELLED)
+    return len(events) + len(inbox_ids)
+
+
+async def resume_run(session: AsyncSession, run_id: UUID | str) -> TDSSyncRun:
+    """Let a failed or cancelled run go on where it stopped.
+
+    Raises:
+        RunNotFoundError, ConflictError: there is no such run, or it cannot be resumed.
+    """
+    async with join_or_begin(session):
+        query = select(TDSSyncRun).where(TDSSyncRun.id == run_id).with_for_update()
+        run = (await session.execute(query, execution_options={"populate_existing": True})).scalar_one_or_none()
+        if run is None:
+            raise RunNotFoundError
+        if not run.managed or run.status not in (EventStatus.FAILED, EventStatus.CANCELLED):
+            raise ConflictError(f"only a failed or cancelled run can be resumed; this one is {run.status.value}")
+        run.status, run.completed_at, run.error_summary = EventStatus.PENDING, None, None
+        run.cancel_requested = run.scan_completed = False
+        run.attempts, run.next_attempt_at = 0, None
+        await session.flush()
+    return run
+
+
+def eta_seconds(run: TDSSyncRun, now: datetime) -> float | None:
+    """How long a run will still take at its own pace; None while that cannot be told (its size is not known yet)."""
+    if run.started_at is None or not run.scan_completed or not run.processed_events:
+        return None
+    pace = run.processed_events / max(0.001, (now - run.started_at).total_seconds())
+    return (run.total_events - run.processed_events) / pace
 
 
 @dataclass(frozen=True, slots=True)

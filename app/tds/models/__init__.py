@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.tds.models.audit import TDSAuditTrail
 from app.tds.models.dead_letters import TDSDeadLetterQueue
 from app.tds.models.inbox import TDSDedupeKey, TDSInboxEvent
+from app.tds.models.jobs import TDSJob
 from app.tds.models.monitoring import TDSAlert, TDSMetric, TDSWorker
 from app.tds.models.pauses import TDSPause
 from app.tds.models.queue import TDSEntity, TDSSyncQueue
@@ -17,6 +18,7 @@ __all__ = [
     "TDSDedupeKey",
     "TDSEntity",
     "TDSInboxEvent",
+    "TDSJob",
     "TDSMetric",
     "TDSPause",
     "TDSSyncCursor",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInteger, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInteger, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.orm import Base, Json, StrEnumType
@@ -70,7 +70,7 @@ class TDSSyncQueue(Base):
     locked_by: Mapped[str | None]
     lock_expires_at: Mapped[datetime | None]
     next_retry_at: Mapped[datetime | None]
-    waits_for: Mapped[str | None]
+    waits_for: Mapped[str | None] = mapped_column(Text(collation="C"))
     deferrals: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     errors: Mapped[list[dict[str, Any]]] = mapped_column(Json, server_default=text("'[]'"))
     outcome: Mapped[Outcome | None] = mapped_column(StrEnumType(Outcome))

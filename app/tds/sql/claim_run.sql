@@ -13,6 +13,9 @@ WHERE id = ANY (ARRAY(
     WHERE managed AND status IN ('pending', 'processing') AND NOT scan_completed
       AND (lock_expires_at IS NULL OR lock_expires_at <= clock_timestamp())
       AND (next_attempt_at IS NULL OR next_attempt_at <= now())
+      AND NOT EXISTS (SELECT 1 FROM tds_pauses AS pause
+                      WHERE pause.source = tds_sync_runs.source
+                        AND pause.entity_type IN (tds_sync_runs.entity_type, '*'))
     ORDER BY id
     LIMIT 1
     FOR UPDATE SKIP LOCKED))

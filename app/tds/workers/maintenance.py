@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import delete, func
 
+from app.core import locks
 from app.core.clock import utc_now
 from app.core.config import QueueSettings
 from app.core.database import Database
@@ -14,7 +15,7 @@ from app.core.doorbell import Doorbell
 from app.core.events import event_log
 from app.core.partitions import ensure_partitions
 from app.core.telemetry import get_logger
-from app.tds.core import claims
+from app.tds.core import claims, pauses
 from app.tds.core.dead_letters import Letter, record_letters
 from app.tds.core.finishing import finish
 from app.tds.core.outcomes import Dead
@@ -40,6 +41,7 @@ class Maintenance:
         """One round; never asks for another one at once."""
         await self._rescue()
         await self._quarantine()
+        await self._end_pauses()
         if monotonic() >= self._next_hourly:
             self._next_hourly = monotonic() + _HOURLY
             await self._hourly()
@@ -65,7 +67,22 @@ class Maintenance:
             await event_log.record(session, [*events, *await finish(session, ends)])
         _log.error("items_quarantined", items=len(items))
 
+    async def _end_pauses(self) -> None:
+        async with self._database.transaction() as session:
+            awake = await pauses.sweep(session)
+            drained = await pauses.end_drains(session)
+        if awake:
+            self._doorbell.ring("queue")
+        for source, entity_type in drained:
+            _log.info("drained", source=source, entity_type=entity_type)
+
     async def _hourly(self) -> None:
+        """Housekeeping for all, by one process at a time."""
+        async with locks.leading(self._database, "housekeeping", holder=self.name, seconds=300) as lease:
+            if lease is not None:
+                await self._keep_house()
+
+    async def _keep_house(self) -> None:
         async with self._database.engine.begin() as connection:
             made = await ensure_partitions(connection, utc_now())
         async with self._database.transaction() as session:

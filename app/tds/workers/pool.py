@@ -14,11 +14,10 @@ from app.core.config import QueueSettings
 from app.core.database import Database
 from app.core.doorbell import Doorbell
 from app.core.telemetry import get_logger
-from app.tds.core.ports import Source, Target
-from app.tds.core.retry import RetryPolicy
+from app.tds.core.apply import Applier
+from app.tds.core.ports import Source
 from app.tds.core.validation import validate_batch
 from app.tds.sql import statement
-from app.tds.types import EntityType
 from app.tds.workers.loop import Loop
 from app.tds.workers.maintenance import Maintenance
 from app.tds.workers.runner import Runner
@@ -38,9 +37,8 @@ class WorkerPool:
         database: Database,
         *,
         sources: Mapping[str, Source],
-        targets: Mapping[EntityType, Target],
+        applier: Applier,
         settings: QueueSettings,
-        policy: RetryPolicy,
         count: int,
         doorbell: Doorbell | None = None,
     ) -> None:
@@ -51,9 +49,7 @@ class WorkerPool:
         self.name = worker_name()
         self.stopping = asyncio.Event()
         self.workers = [
-            SyncWorker(
-                database=database, targets=targets, settings=settings, policy=policy, name=f"{self.name}-{number}"
-            )
+            SyncWorker(database=database, applier=applier, settings=settings, name=f"{self.name}-{number}")
             for number in range(1, count + 1)
         ]
 

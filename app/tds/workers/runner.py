@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from time import monotonic
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,12 +19,14 @@ from app.tds.core import runs
 from app.tds.core.errors import LeaseLostError, SourceThrottledError, SourceUnavailableError
 from app.tds.core.ports import Source
 from app.tds.core.runs import ClaimedRun
+from app.tds.sql import statement
 from app.tds.types import EntityType
 
 __all__ = ["Runner"]
 
 _log = get_logger(__name__)
 _GIVE_UP_AFTER: Final = 10
+_ROOM_SECONDS: Final = 0.5
 _FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 600.0
 
@@ -38,6 +41,7 @@ class Runner:
         self._sources = sources
         self._doorbell = doorbell
         self._lease = settings.run_lease_seconds
+        self._high_water = settings.high_water
         self.name = name
 
     async def step(self) -> bool:
@@ -61,8 +65,9 @@ class Runner:
         return True
 
     async def _keep(self, run: ClaimedRun, reading: asyncio.Future[None]) -> None:
-        """Renew the lease while the run is read; once it is lost, stop reading."""
-        while True:
+        """Renew the lease while the run is read; once it is lost, or cannot be renewed in time, stop reading."""
+        renewed = monotonic()
+        while monotonic() < renewed + self._lease:
             await asyncio.sleep(self._lease / 3)
             try:
                 async with self._database.transaction() as session:
@@ -71,8 +76,9 @@ class Runner:
                 _log.warning("run_not_renewed", run_id=str(run.id), error=str(error))
                 continue
             if not held:
-                reading.cancel()
-                return
+                break
+            renewed = monotonic()
+        reading.cancel()
 
     async def _read_or_settle(self, run: ClaimedRun) -> None:
         try:
@@ -102,6 +108,22 @@ class Runner:
                 await runs.store_page(session, run, page, lease=self._lease)
             self._doorbell.ring("inbox")
             _log.info("page_stored", run_id=str(run.id), records=len(page.records), last=page.last)
+            if not page.last:
+                await self._wait_for_room(run)
+
+    async def _wait_for_room(self, run: ClaimedRun) -> None:
+        """Hold back while too much waits: webhooks never do, so pollers must."""
+        waited = False
+        while await self._depth() > self._high_water:
+            if not waited:
+                _log.info("poller_holds_back", run_id=str(run.id), high_water=self._high_water)
+            waited = True
+            await asyncio.sleep(_ROOM_SECONDS)
+
+    async def _depth(self) -> int:
+        async with self._database.session() as session:
+            rows = await session.execute(statement("depth"), {"limit": self._high_water + 1})
+            return rows.scalar_one()
 
     async def _postpone_or_fail(self, run: ClaimedRun, error: SourceUnavailableError) -> None:
         if run.attempts + 1 >= _GIVE_UP_AFTER:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
@@ -17,12 +17,9 @@ from app.core.telemetry import get_logger
 from app.tds.core import claims, live
 from app.tds.core.apply import Applier, BatchReport
 from app.tds.core.outcomes import ClaimedItem
-from app.tds.core.ports import Target
 from app.tds.core.queue import QueueItemNotFoundError
-from app.tds.core.retry import RetryPolicy
 from app.tds.models import TDSSyncQueue
 from app.tds.targets.erp import erp_targets
-from app.tds.types import EntityType
 
 __all__ = ["SyncWorker", "worker_name"]
 
@@ -47,15 +44,14 @@ class SyncWorker:
         db: AsyncSession | None = None,
         *,
         database: Database | None = None,
-        targets: Mapping[EntityType, Target] | None = None,
+        applier: Applier | None = None,
         settings: QueueSettings | None = None,
-        policy: RetryPolicy | None = None,
         name: str | None = None,
     ) -> None:
         self.db = db
         self.name = name or worker_name()
         self.settings = settings or QueueSettings()
-        self.applier = Applier(targets if targets is not None else erp_targets(), policy=policy or RetryPolicy())
+        self.applier = applier or Applier(erp_targets())
         self.processed = 0
         self.failed = 0
         self._database = database

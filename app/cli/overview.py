@@ -1,0 +1,131 @@
+"""The state of everything, read in one transaction, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, Final
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.cli.running import location
+from app.core.config import Settings
+from app.tds.core.dead_letter_service import DeadLetterService
+from app.tds.core.service import SyncStats, TDSService, alive
+from app.tds.models import TDSDeadLetterQueue, TDSInboxEvent, TDSSyncRun, TDSWorker
+from app.tds.types import EventStatus
+
+__all__ = ["Overview", "read_overview"]
+
+_NEWEST: Final = 6
+_LETTERS: Final = 5
+_OPEN: Final = (EventStatus.PENDING, EventStatus.PROCESSING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What was seen at ``now``, by the database's clock. ``received`` events have not been checked yet."""
+
+    now: datetime
+    where: str
+    stats: SyncStats
+    received: int
+    runs: Sequence[TDSSyncRun]
+    letters: Sequence[TDSDeadLetterQueue]
+    workers: Sequence[TDSWorker]
+    missing: Sequence[str]
+
+    @property
+    def waiting(self) -> int:
+        """What somebody has to work on."""
+        queue = self.stats["queue"]
+        return self.received + queue["pending"] + queue["retry_ready"] + sum(run.status in _OPEN for run in self.runs)
+
+    @property
+    def health(self) -> str:
+        """``healthy``, ``degraded``, ``stalled`` or ``critical``."""
+        if self.waiting and not self.workers:
+            return "stalled"
+        worst = self.stats["queue"]["status"]
+        return "degraded" if worst == "healthy" and self.failing else worst
+
+    @property
+    def failing(self) -> Sequence[TDSSyncRun]:
+        """The newest run of an entity, where it failed."""
+        newest: dict[tuple[str, str], TDSSyncRun] = {}
+        for run in self.runs:
+            newest.setdefault((run.source, run.entity_type), run)
+        return [run for run in newest.values() if run.status is EventStatus.FAILED]
+
+    def advice(self) -> list[str]:
+        """What to do next, most urgent first; nothing where all is well."""
+        told: list[str] = []
+        if self.waiting and not self.workers:
+            told.append("Work waits and no worker is running. Start one: tds worker")
+        told += [
+            f"Reading {run.entity_type} failed: {run.error_summary}. Once that is mended: "
+            f"tds sync run {run.source} --entity {run.entity_type}"
+            for run in self.failing
+        ]
+        if stale := self.stats["queue"]["stale_processing"]:
+            told.append(f"{stale} items are held by workers that are gone; any worker takes them up within seconds.")
+        if letters := self.stats["queue"]["dead_letter"]:
+            what = "1 change was given up and waits" if letters == 1 else f"{letters} changes were given up and wait"
+            told.append(f"{what} for you: tds dead-letter list")
+        if not self.runs and not self.stats["entities"]:
+            told.append(self._beginning())
+        return told
+
+    def _beginning(self) -> str:
+        if self.missing:
+            return f"Nothing has been synced yet. Connect Zoho by setting {', '.join(self.missing)}; or try: tds demo"
+        return "Nothing has been synced yet. Read it all: tds sync run zoho --full --wait"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for a program."""
+        return {
+            "health": self.health,
+            "version": version("tsh-data-sync"),
+            "at": self.now,
+            "database": self.where,
+            "queue": {"received": self.received, **self.stats["queue"]},
+            "entities": self.stats["entities"],
+            "runs": [_columns(run, _RUN) for run in self.runs],
+            "dead_letters": [_columns(letter, _LETTER) for letter in self.letters],
+            "workers": [_columns(worker, _WORKER) for worker in self.workers],
+            "next": self.advice(),
+        }
+
+
+_RUN: Final = (
+    *("id", "source", "entity_type", "mode", "status", "total_events", "processed_events", "successful_events"),
+    *("failed_events", "skipped_events", "created_at", "started_at", "completed_at", "error_summary"),
+)
+_LETTER: Final = ("id", "entity_type", "source_entity_id", "error_code", "failure_reason", "fingerprint", "created_at")
+_WORKER: Final = ("id", "host", "pid", "version", "state", "processed", "failed", "started_at", "heartbeat_at")
+
+
+def _columns(row: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+async def read_overview(session: AsyncSession, settings: Settings) -> Overview:
+    """Look at everything."""
+    async with session.begin():
+        stats = await TDSService(session).get_sync_stats()
+        received = select(func.count()).select_from(TDSInboxEvent).where(TDSInboxEvent.status == EventStatus.PENDING)
+        runs = select(TDSSyncRun).order_by(TDSSyncRun.id.desc()).limit(_NEWEST)
+        workers = select(TDSWorker).where(alive()).order_by(TDSWorker.id)
+        return Overview(
+            now=(await session.execute(select(func.now()))).scalar_one(),
+            where=location(settings),
+            stats=stats,
+            received=await session.scalar(received) or 0,
+            runs=(await session.scalars(runs)).all(),
+            letters=await DeadLetterService(session).find(limit=_LETTERS),
+            workers=(await session.scalars(workers)).all(),
+            missing=settings.zoho.missing,
+        )

@@ -1,0 +1,61 @@
+"""Meeting a worker at the moment that leases are for: it has claimed items, and holds them in no transaction yet."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tests.faults.cluster import Node
+from tests.faults.faults import Scene
+from tests.faults.postgres import Connection
+
+__all__ = ["catch_with_items", "until_applying"]
+
+_SECONDS: Final = 3.0
+_BUSY: Final = "SELECT EXISTS (SELECT FROM tds_sync_queue WHERE status = 'processing' AND starts_with(locked_by, $1))"
+_APPLYING: Final = """
+    SELECT EXISTS (SELECT FROM tds_sync_queue
+                   WHERE status = 'processing' AND starts_with(locked_by, $1) AND run_id IS NULL)
+"""
+_CLAIMED: Final = """
+    SELECT id FROM tds_sync_queue WHERE status = 'processing' AND starts_with(locked_by, $1) FOR UPDATE SKIP LOCKED
+"""
+
+
+def _prefix(node: Node) -> str:
+    """What the names of this process's workers begin with."""
+    return f"{socket.gethostname()}-{node.pid}-"
+
+
+async def _until(connection: Connection, condition: str, node: Node, deadline: float) -> bool:
+    while time.monotonic() < deadline:
+        if await connection.fetchval(condition, _prefix(node)):
+            return True
+    return False
+
+
+async def until_applying(scene: Scene, node: Node) -> None:
+    """Wait until the worker is busy with webhooks (what a run reads changes little), and a moment of chance."""
+    async with scene.postgres.connection() as connection:
+        await _until(connection, _APPLYING, node, time.monotonic() + _SECONDS)
+    await asyncio.sleep(scene.rng.uniform(0, 0.06))
+
+
+async def catch_with_items(scene: Scene, node: Node, stop: Callable[[], None], go: Callable[[], None]) -> int:
+    """Stop a worker, and let it go again, until it is caught in that moment; how many items it then has.
+
+    After some seconds it stays stopped wherever it is.
+    """
+    deadline = time.monotonic() + _SECONDS
+    async with scene.postgres.connection() as connection:
+        while await _until(connection, _BUSY, node, deadline):
+            await asyncio.sleep(scene.rng.uniform(0, 0.003))
+            stop()
+            if claimed := await connection.fetch(_CLAIMED, _prefix(node)):
+                return len(claimed)
+            go()
+    stop()
+    return 0

@@ -1,0 +1,113 @@
+"""Builds of the application that break a promise on purpose, to prove that the campaign sees it.
+
+Each sabotage replaces one function of the running process. The application itself has no switches: only
+`tests.faults.node` applies these. Each also widens the moment that it opens to about ``_MOMENT`` seconds, so that
+a fault of the campaign meets it soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.database import default_database
+from app.core.events import event_log
+from app.core.events.event import DomainEvent
+from app.core.ids import new_id
+from app.tds.core import apply, claims, finishing, inbox
+from app.tds.core.apply import BatchReport
+from app.tds.core.ledger import EntityState
+from app.tds.core.outcomes import ClaimedItem, End
+from app.tds.workers.worker import SyncWorker
+
+__all__ = ["SABOTAGES", "apply_sabotage"]
+
+_MOMENT: Final = 0.05
+_Ends = list[tuple[ClaimedItem, End]]
+
+
+def _skip_lease_check() -> None:
+    """Whatever a worker once claimed it holds for ever (P5)."""
+    real = claims.hold
+
+    async def hold(session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> claims.Held:
+        return claims.Held(list(items), (await real(session, items, worker=worker)).now)
+
+    claims.hold = hold
+
+
+def _skip_version_guard() -> None:
+    """Every change is newer than what was applied (P3)."""
+    real = EntityState.accept
+
+    def accept(self: EntityState, item: ClaimedItem, *, delete: bool) -> EntityState | None:
+        accepted = real(self, item, delete=delete)
+        return accepted or replace(self, deleted=delete)
+
+    EntityState.accept = accept
+
+
+def _finish_outside_transaction() -> None:
+    """The queue's ``completed`` is written in a transaction of its own, after that of the effect (P2)."""
+    kept: ContextVar[_Ends] = ContextVar("kept")
+    real: Any = SyncWorker._apply  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what it breaks is inside
+
+    async def finish(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]]) -> list[DomainEvent]:
+        del session
+        kept.get().extend(ends)
+        return []
+
+    async def _apply(self: SyncWorker, items: Sequence[ClaimedItem]) -> BatchReport:
+        ends: _Ends = []
+        kept.set(ends)
+        report: BatchReport = await real(self, items)
+        await asyncio.sleep(_MOMENT)
+        async with default_database().transaction() as session:
+            await event_log.record(session, await finishing.finish(session, ends))
+        return report
+
+    apply.finish = finish
+    SyncWorker._apply = _apply  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same
+
+
+def _ack_before_commit() -> None:
+    """A webhook is answered first and stored a moment later (P1)."""
+    real = inbox.receive
+    chosen: ContextVar[UUID] = ContextVar("chosen")
+    storing: set[asyncio.Task[None]] = set()
+
+    async def store(event_id: UUID, *arguments: Any, **named: Any) -> None:
+        chosen.set(event_id)
+        await asyncio.sleep(_MOMENT)
+        async with default_database().transaction() as session:
+            await real(session, *arguments, **named)
+
+    async def receive(session: AsyncSession, *arguments: Any, **named: Any) -> inbox.Receipt:
+        del session
+        event_id = new_id()
+        task = asyncio.get_running_loop().create_task(store(event_id, *arguments, **named))
+        storing.add(task)
+        task.add_done_callback(storing.discard)
+        return inbox.Receipt(event_id, None)
+
+    inbox.receive = receive
+    inbox.new_id = chosen.get
+
+
+SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
+    "skip-lease-check": _skip_lease_check,
+    "skip-version-guard": _skip_version_guard,
+    "finish-outside-transaction": _finish_outside_transaction,
+    "ack-before-commit": _ack_before_commit,
+}
+
+
+def apply_sabotage(name: str) -> None:
+    """Break this process in the named way."""
+    SABOTAGES[name]()
