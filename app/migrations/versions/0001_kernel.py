@@ -1,7 +1,7 @@
 """Kernel: event log, leases, tokens, shared state of outside calls.
 
 Revision ID: 0001
-Revises: 
+Revises:
 """
 
 from __future__ import annotations

@@ -90,6 +90,8 @@ CREATE TABLE tds_entities (
     version_time TIMESTAMP WITH TIME ZONE,
     version_arrival BIGINT DEFAULT 0 NOT NULL,
     barrier_arrival BIGINT DEFAULT 0 NOT NULL,
+    barrier_time TIMESTAMP WITH TIME ZONE,
+    barrier_deleted BOOLEAN DEFAULT false NOT NULL,
     content_hash BYTEA,
     deleted BOOLEAN DEFAULT false NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -179,6 +181,7 @@ CREATE INDEX ix_tds_sync_queue_lease ON tds_sync_queue (lock_expires_at) WHERE s
 CREATE INDEX ix_tds_sync_queue_oldest ON tds_sync_queue (id) WHERE status = 'pending';
 CREATE INDEX ix_tds_sync_queue_retry ON tds_sync_queue (next_retry_at) WHERE status = 'retry';
 CREATE INDEX ix_tds_sync_queue_run ON tds_sync_queue (run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX ix_tds_sync_queue_suspect ON tds_sync_queue (id) WHERE status = 'pending' AND lease_losses > 0;
 CREATE INDEX ix_tds_sync_queue_urgent ON tds_sync_queue (priority DESC, id) WHERE status = 'pending';
 CREATE INDEX ix_tds_sync_queue_waits_for ON tds_sync_queue (waits_for) WHERE waits_for IS NOT NULL;
 """

@@ -66,6 +66,7 @@ class _Work:
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     events: list[DomainEvent] = field(default_factory=list[DomainEvent])
     came: list[str] = field(default_factory=list[str])
+    unusable: list[tuple[ClaimedItem, Dead]] = field(default_factory=list[tuple[ClaimedItem, Dead]])
 
     def fail(self, folded: Folded, end: End) -> None:
         """The newest item of an entity was not applied: the ones it overtook get their own chance."""
@@ -90,7 +91,7 @@ class Applier:
             return BatchReport(lost=len(items))
         work = _Work(worker, held.now)
         parsed = self._parse(held.items, work)
-        if parsed:
+        if parsed or work.unusable:
             await self._apply_parsed(session, parsed, work)
         await self._write(session, held.items, work)
         return BatchReport([(item, work.ends[item.id]) for item in held.items], len(items) - len(held.items))
@@ -99,10 +100,13 @@ class Applier:
         parsed: list[ParsedItem] = []
         for item in batch:
             result = park(item, work.now) if item.paused else self._parse_one(item)
-            if isinstance(result, ParsedItem):
-                parsed.append(result)
-            else:
-                work.ends[item.id] = result
+            match result:
+                case ParsedItem():
+                    parsed.append(result)
+                case Dead() if item.entity_type in self.targets:
+                    work.unusable.append((item, result))
+                case _:
+                    work.ends[item.id] = result
         return parsed
 
     def _parse_one(self, item: ClaimedItem) -> ParsedItem | Dead:
@@ -117,7 +121,13 @@ class Applier:
 
     async def _apply_parsed(self, session: AsyncSession, parsed: Sequence[ParsedItem], work: _Work) -> None:
         grouped = ledger.group(parsed)
-        states = await ledger.lock(session, list(grouped))
+        keys = {*grouped, *(item.key for item, _ in work.unusable)}
+        states = await ledger.lock(session, sorted(keys))
+        for item, dead in work.unusable:
+            # What cannot be used need not be, where something newer has been applied.
+            delete = item.operation_type is OperationType.DELETE
+            newer = states[item.key].accept(item, delete=delete)
+            work.ends[item.id] = dead if newer else Done(Outcome.SUPERSEDED, states[item.key].local_id)
         newest: list[Folded] = []
         for key, items in grouped.items():
             folded = ledger.fold(states[key], items)
@@ -125,6 +135,8 @@ class Applier:
                 work.ends[item.id] = Done(Outcome.SUPERSEDED, folded.state.local_id)
             if folded.newest is not None:
                 newest.append(folded)
+            elif folded.state != folded.before:
+                work.states.append(folded.state)
         known = await waiting.resolve(session, newest)
         by_type: defaultdict[str, list[Folded]] = defaultdict(list)
         for folded in newest:
@@ -191,6 +203,7 @@ def _assignment(folded: Folded, known: Mapping[Key, str]) -> Assignment:
         local_id=state.local_id,
         document=folded.document,
         references={name: known[key] for name, key in waiting.wanted(folded).items()},
+        fresh=folded.fresh,
     )
 
 

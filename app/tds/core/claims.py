@@ -61,7 +61,7 @@ async def claim(session: AsyncSession, *, worker: str, limit: int, lease: float)
         "worker": worker,
         "lease": timedelta(seconds=lease),
         "limit": limit,
-        "oldest": max(1, limit // _OLDEST_SHARE),
+        "oldest": max(min(1, limit - 1), limit // _OLDEST_SHARE),
         "due": max(1, limit // _DUE_SHARE),
     }
     rows = await session.execute(statement("claim"), parameters)

@@ -19,7 +19,13 @@ __all__ = [
     "SourceThrottledError",
     "SourceUnavailableError",
     "UnknownSourceError",
+    "storable",
 ]
+
+
+def storable(text: str) -> str:
+    """``text`` with what no database text can hold (NUL, lone surrogates) replaced by U+FFFD."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +36,31 @@ class FieldError:
     message: str
     code: str
 
+    def __post_init__(self) -> None:
+        # What is wrong with a hostile input quotes the input: the complaint itself must be storable.
+        for name in ("field", "message", "code"):
+            object.__setattr__(self, name, storable(getattr(self, name)))
+
     def as_dict(self) -> dict[str, str]:
         """The same, as JSON values."""
         return asdict(self)
 
 
 class MappingError(InvalidError):
-    """The event cannot be understood."""
+    """The event cannot be understood. What could be told of its entity all the same is kept."""
 
-    def __init__(self, errors: Sequence[FieldError], *, code: str = "mapping") -> None:
+    def __init__(
+        self,
+        errors: Sequence[FieldError],
+        *,
+        code: str = "mapping",
+        entity_type: str | None = None,
+        source_entity_id: str | None = None,
+    ) -> None:
         self.errors = tuple(errors)
         self.reason = code
+        self.entity_type = entity_type
+        self.source_entity_id = source_entity_id
         super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in errors))
 
 

@@ -1,9 +1,10 @@
 """The ledger: who may write an entity (the row lock), and which change is newest (the version guard).
 
 A version is (source's modification time, arrival number). Source times have whole seconds and another clock
-than ours, so equal times are told apart by arrival. A change without a time (a delete by webhook) is newer than
-everything that arrived before it, whatever any clock says: its arrival becomes a barrier. Against what arrived
-after it, it counts as made when it was received. So the order in which changes are applied never matters.
+than ours, so equal times are told apart by arrival. A change without a time (a delete by webhook) is a barrier: it
+is newer than everything that arrived before it, whatever any clock says; against what arrived after it, it counts
+as made when it was received. The row remembers the newest version and the newest barrier that were ever seen, also
+of changes that were not applied, so the order in which changes are worked on never matters.
 """
 
 from __future__ import annotations
@@ -39,31 +40,38 @@ class EntityState:
     barrier_arrival: int = 0
     deleted: bool = False
 
+    barrier_time: datetime | None = None
+    barrier_deleted: bool = False
+
     @property
     def key(self) -> Key:
         """What the row is found by."""
         return (self.source, self.entity_type, self.source_entity_id)
 
-    def accept(self, item: ClaimedItem, *, delete: bool) -> EntityState | None:
-        """The state after this item, or None if something newer has been applied."""
-        if item.arrival <= self.barrier_arrival:
-            return None
-        known = self.version_time or _EARLIEST
+    @property
+    def barred(self) -> bool:
+        """Whether the barrier is newer than the newest version."""
+        if self.barrier_time is None:
+            return False
+        return self.barrier_arrival > self.version_arrival or (self.version_time or _EARLIEST) <= self.barrier_time
+
+    def seen(self, item: ClaimedItem, *, delete: bool) -> EntityState:
+        """The state that knows of this change, whether or not it is to be applied."""
         if item.version_time is None:
-            if item.arrival < self.version_arrival and known > item.received_at:
-                return None
-            time, barrier = max(known, item.received_at), item.arrival
-        elif (item.version_time, item.arrival) > (known, self.version_arrival):
-            time, barrier = item.version_time, self.barrier_arrival
-        else:
+            if item.arrival <= self.barrier_arrival:
+                return self
+            time = max(self.barrier_time or _EARLIEST, item.received_at)
+            return replace(self, barrier_arrival=item.arrival, barrier_time=time, barrier_deleted=delete)
+        if (item.version_time, item.arrival) > (self.version_time or _EARLIEST, self.version_arrival):
+            return replace(self, version_time=item.version_time, version_arrival=item.arrival)
+        return self
+
+    def accept(self, item: ClaimedItem, *, delete: bool) -> EntityState | None:
+        """The state after this change is applied, or None if something newer is known."""
+        state = self.seen(item, delete=delete)
+        if state is self or state.barred is (item.version_time is not None):
             return None
-        return replace(
-            self,
-            version_time=time,
-            version_arrival=max(item.arrival, self.version_arrival) if item.version_time is None else item.arrival,
-            barrier_arrival=barrier,
-            deleted=delete,
-        )
+        return replace(state, deleted=delete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,36 +84,44 @@ class ParsedItem:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A batch's items of one entity, folded: only ``newest`` is applied.
+    """A batch's items of one entity, folded: only ``newest`` is applied, and leads to ``state``.
 
-    ``document`` is the newest one, completed with what older ones of the batch know and it does not.
-    ``superseded`` are older than what was applied before; ``overtaken`` are newer than that, but not the newest.
-    ``newest`` is None where the ledger is newer than all of them.
+    ``document`` is the newest one, completed with what older ones of the batch know and it does not; ``fresh`` says
+    that a delete lies between it and the row. ``superseded`` are older than what was applied before; ``overtaken``
+    are newer than that, but not the newest. ``newest`` is None where ``state`` is newer than all of them.
     """
 
+    before: EntityState
     state: EntityState
     newest: ClaimedItem | None
     document: Document | None
+    fresh: bool
     superseded: Sequence[ClaimedItem]
     overtaken: Sequence[ClaimedItem]
 
 
-def fold(state: EntityState, items: Iterable[ParsedItem]) -> Folded:
+def fold(before: EntityState, items: Iterable[ParsedItem]) -> Folded:
     """Fold the items of one entity in the order of their arrival."""
+    state: EntityState = before
     newest: ParsedItem | None = None
-    superseded: list[ClaimedItem] = []
-    overtaken: list[ClaimedItem] = []
-    for parsed in sorted(items, key=lambda candidate: candidate.item.arrival):
+    fresh = False
+    ordered = sorted(items, key=lambda candidate: candidate.item.arrival)
+    for parsed in ordered:
         accepted = state.accept(parsed.item, delete=parsed.document is None)
-        if accepted is None:
-            superseded.append(parsed.item)
+        if accepted is not None:
+            fresh = fresh or (newest is not None and newest.document is None)
+            newest = ParsedItem(parsed.item, _completed(parsed.document, newest and newest.document))
+            state = accepted
             continue
-        if newest is not None:
-            overtaken.append(newest.item)
-            parsed = ParsedItem(parsed.item, _completed(parsed.document, newest.document))  # noqa: PLW2901
-        state, newest = accepted, parsed
+        state = state.seen(parsed.item, delete=parsed.document is None)
+        if state.barred and state.barrier_deleted and not state.deleted:
+            # It is old itself, but it shows that what was applied since the delete is older than the delete.
+            state, newest = replace(state, deleted=True), ParsedItem(parsed.item, None)
     item, document = (newest.item, newest.document) if newest else (None, None)
-    return Folded(state, item, document, superseded, overtaken)
+    others = [parsed for parsed in ordered if parsed.item is not item]
+    overtaken = [one.item for one in others if before.accept(one.item, delete=one.document is None) is not None]
+    superseded = [one.item for one in others if one.item not in overtaken]
+    return Folded(before, state, item, document, fresh and document is not None, superseded, overtaken)
 
 
 def _completed(newer: Document | None, older: Document | None) -> Document | None:
@@ -159,6 +175,8 @@ async def save(session: AsyncSession, states: Sequence[EntityState]) -> None:
         "version_times": [state.version_time for state in states],
         "version_arrivals": [state.version_arrival for state in states],
         "barrier_arrivals": [state.barrier_arrival for state in states],
+        "barrier_times": [state.barrier_time for state in states],
+        "barrier_deleted": [state.barrier_deleted for state in states],
         "deleted": [state.deleted for state in states],
     }
     await session.execute(statement("update_entities"), {**_columns(state.key for state in states), **values})

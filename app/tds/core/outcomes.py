@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from app.tds.core.errors import FieldError
+from app.tds.core.errors import FieldError, storable
 from app.tds.types import OperationType, Outcome
 
 __all__ = ["ClaimedItem", "Dead", "Defer", "Done", "End", "GiveBack", "Retry"]
@@ -52,8 +52,19 @@ class Done:
     target_entity_id: str | None = None
 
 
+class _Reasoned:
+    """An end that says why, in texts that a database can hold, whatever an error's message quotes."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for name in ("code", "reason", "stack"):
+            if isinstance(text := getattr(self, name, None), str):
+                object.__setattr__(self, name, storable(text))
+
+
 @dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(_Reasoned):
     """It failed and is tried again at ``at``; an attempt is spent."""
 
     at: datetime
@@ -62,7 +73,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Defer:
+class Defer(_Reasoned):
     """It could not be tried yet; no attempt is spent. ``waits_for`` wakes it before ``until``."""
 
     until: datetime
@@ -72,7 +83,7 @@ class Defer:
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class Dead(_Reasoned):
     """It is given up. ``spent`` is 1 where this was an attempt of the handler's."""
 
     code: str

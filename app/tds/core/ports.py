@@ -130,6 +130,7 @@ class Source(Protocol):
 class Assignment:
     """One entity's newest change, on its way to a target. ``document`` is None for a delete; ``local_id``
     is None where the entity was never applied. ``references`` are local ids by the field that refers to them.
+    ``fresh``: the entity was deleted and made anew, so what the row holds of it is of no account any more.
     """
 
     source: str
@@ -137,6 +138,7 @@ class Assignment:
     local_id: str | None
     document: Document | None
     references: Mapping[str, str] = field(default_factory=dict[str, str])
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

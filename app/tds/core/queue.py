@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, cast
 from uuid import UUID
 
-from sqlalchemy import Select, case, func, or_, select, update
+import orjson
+from sqlalchemy import Select, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import join_or_begin
 from app.core.errors import ConflictError, InvalidError, NotFoundError
+from app.core.events import event_log
 from app.core.orm import to_json
-from app.tds.core import live
+from app.tds.core import finishing, live
 from app.tds.core.enqueueing import QueueEntry, enqueue_all
-from app.tds.models import TDSDeadLetterQueue, TDSInboxEvent, TDSSyncQueue
+from app.tds.core.errors import storable
+from app.tds.models import TDSDeadLetterQueue, TDSSyncQueue
 from app.tds.types import EventStatus, OperationType, Outcome
 
 __all__ = ["QueueHealth", "QueueItemClaimedError", "QueueItemNotFoundError", "TDSQueueService"]
@@ -70,9 +73,9 @@ class TDSQueueService:
             InvalidError: an argument that no row can hold.
         """
         entry = QueueEntry(
-            source=source,
-            entity_type=_entity_type(entity_type),
-            source_entity_id=_source_id(source_entity_id),
+            source=_word("source", source),
+            entity_type=_word("entity_type", entity_type),
+            source_entity_id=_word("source_entity_id", source_entity_id),
             operation_type=_operation(operation_type).value,
             payload=_payload(validated_payload),
             priority=_priority(priority),
@@ -124,11 +127,10 @@ class TDSQueueService:
         row.next_retry_at = None
         await self.db.flush()
         if row.inbox_event_id is not None:
-            await self.db.execute(
-                update(TDSInboxEvent)
-                .where(TDSInboxEvent.id == row.inbox_event_id, TDSInboxEvent.status == EventStatus.QUEUED)
-                .values(status=EventStatus.COMPLETED, completed_at=func.now())
-            )
+            await finishing.end_inbox(self.db, [row.inbox_event_id], EventStatus.COMPLETED)
+        skipped = outcome in (Outcome.UNCHANGED, Outcome.SUPERSEDED)
+        counted = [(row.run_id, "skipped" if skipped else "succeeded")]
+        await event_log.record(self.db, await finishing.count_runs(self.db, counted))
 
     async def check_queue_health(self) -> QueueHealth:
         """How the queue is doing: ``healthy``, ``degraded`` or ``critical``."""
@@ -138,7 +140,7 @@ class TDSQueueService:
                 select(func.count()).select_from(TDSDeadLetterQueue).where(~TDSDeadLetterQueue.resolved)
             )
         return QueueHealth(
-            status=_word(counts.pending, counts.stale, letters or 0),
+            status=_health(counts.pending, counts.stale, letters or 0),
             pending=counts.pending,
             processing=counts.processing,
             retry=counts.retry,
@@ -149,7 +151,7 @@ class TDSQueueService:
         )
 
 
-def _word(pending: int, stale: int, letters: int) -> str:
+def _health(pending: int, stale: int, letters: int) -> str:
     if pending > _BACKLOG:
         return "critical"
     return "degraded" if stale or letters else "healthy"
@@ -199,16 +201,10 @@ def _operation(value: str) -> OperationType:
         raise InvalidError(f"operation_type {value!r} is not one of {known}") from error
 
 
-def _entity_type(value: str) -> str:
-    if not value or len(value) > _MAX_ID or "\x00" in value:
-        raise InvalidError("entity_type must be a word of 1 to 200 characters")
+def _word(name: str, value: str) -> str:
+    if not 0 < len(value) <= _MAX_ID or storable(value) != value:
+        raise InvalidError(f"{name} must be a text of 1 to {_MAX_ID} characters, none of them NUL or half a character")
     return str(value)
-
-
-def _source_id(value: str) -> str:
-    if not value or len(value) > _MAX_ID or "\x00" in value:
-        raise InvalidError("source_entity_id must be a text of 1 to 200 characters without NUL")
-    return value
 
 
 def _priority(value: int) -> int:
@@ -222,6 +218,18 @@ def _payload(value: Mapping[str, Any]) -> str:
         text = to_json(dict(value))
     except (TypeError, ValueError) as error:
         raise InvalidError(f"validated_payload is not JSON: {error}") from error
-    if "\\u0000" in text:
+    if "\\u0000" in text and _holds_nul(orjson.loads(text)):
         raise InvalidError("validated_payload holds a NUL character, which the database cannot store")
     return text
+
+
+def _holds_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\x00" in value
+        case dict():
+            return any(_holds_nul(part) for pair in cast("dict[str, Any]", value).items() for part in pair)
+        case list():
+            return any(_holds_nul(part) for part in cast("list[Any]", value))
+        case _:
+            return False

@@ -91,7 +91,7 @@ def sqlstate(error: BaseException) -> str:
 
 def is_batch_error(error: BaseException) -> bool:
     """Whether an error concerns the whole transaction, so that splitting the batch would not help."""
-    if isinstance(error, PoolTimeoutError | InterfaceError | ConnectionError | TimeoutError):
+    if isinstance(error, PoolTimeoutError | InterfaceError):
         return True
     if not isinstance(error, DBAPIError):
         return False

@@ -22,7 +22,7 @@ from app.tds.core import finishing
 from app.tds.core.bisection import Failed, write_in_halves
 from app.tds.core.dead_letters import Letter, record_letters
 from app.tds.core.enqueueing import QueueEntry, enqueue_all
-from app.tds.core.errors import FieldError, MappingError
+from app.tds.core.errors import FieldError, MappingError, storable
 from app.tds.core.outcomes import Dead
 from app.tds.core.ports import Change, Source, StoredEvent
 from app.tds.sql import statement
@@ -56,17 +56,27 @@ async def validate_batch(session: AsyncSession, sources: Mapping[str, Source], *
         return ValidationReport()
     mapped = [(row, _map(row, sources)) for row in rows]
     good = [(row, change) for row, change in mapped if isinstance(change, Change)]
-    bad = [(row, dead) for row, dead in mapped if isinstance(dead, Dead)]
+    bad = [refused for _, refused in mapped if isinstance(refused, _Refused)]
     bad += await _enqueue(session, good)
     events = await _bury(session, bad)
     await event_log.record(session, events)
     return ValidationReport(queued=len(rows) - len(bad), dead=len(bad))
 
 
-def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | Dead:
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """An event that is not queued, why, and what could be told of its entity all the same."""
+
+    row: Row[Any]
+    dead: Dead
+    entity_type: str | None = None
+    source_entity_id: str | None = None
+
+
+def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | _Refused:
     source = sources.get(row.source)
     if source is None:
-        return Dead("unknown_source", f"no source named {row.source!r} is configured", spent=0)
+        return _Refused(row, Dead("unknown_source", f"no source named {row.source!r} is configured", spent=0))
     try:
         return source.map(
             StoredEvent(
@@ -78,10 +88,11 @@ def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | Dead:
             )
         )
     except MappingError as error:
-        return Dead(error.reason, error.message[:2_000], error.errors, spent=0)
+        dead = Dead(error.reason, error.message[:2_000], error.errors, spent=0)
+        return _Refused(row, dead, error.entity_type, error.source_entity_id)
     except Exception as error:  # noqa: BLE001 - a bug of a mapping must cost one event, never the pipeline
         _log.exception("mapping_crashed", event_id=str(row.id), source=row.source)
-        return Dead("mapping_crashed", f"{type(error).__name__}: {error}"[:2_000], spent=0)
+        return _Refused(row, Dead("mapping_crashed", f"{type(error).__name__}: {error}"[:2_000], spent=0))
 
 
 def _entry(row: Row[Any], change: Change) -> QueueEntry:
@@ -101,7 +112,7 @@ def _entry(row: Row[Any], change: Change) -> QueueEntry:
     )
 
 
-async def _enqueue(session: AsyncSession, good: Sequence[tuple[Row[Any], Change]]) -> list[tuple[Row[Any], Dead]]:
+async def _enqueue(session: AsyncSession, good: Sequence[tuple[Row[Any], Change]]) -> list[_Refused]:
     """Queue what was understood; what the database will not take comes back with its reason."""
 
     async def write(part: Sequence[tuple[Row[Any], Change]]) -> Sequence[None]:
@@ -120,36 +131,49 @@ async def _enqueue(session: AsyncSession, good: Sequence[tuple[Row[Any], Change]
     }
     await finishing.end_inbox(session, [row.id for row, _ in queued], EventStatus.QUEUED, learned=learned)
     return [
-        (row, Dead("not_storable", str(result.error)[:2_000], spent=0))
-        for (row, _), result in zip(good, results, strict=True)
+        _Refused(
+            row, Dead("not_storable", str(result.error)[:2_000], spent=0), change.entity_type, change.source_entity_id
+        )
+        for (row, change), result in zip(good, results, strict=True)
         if isinstance(result, Failed)
     ]
 
 
-async def _bury(session: AsyncSession, bad: Sequence[tuple[Row[Any], Dead]]) -> list[DomainEvent]:
+async def _bury(session: AsyncSession, bad: Sequence[_Refused]) -> list[DomainEvent]:
     if not bad:
         return []
-    letters = [_letter(row, dead) for row, dead in bad]
+    letters = [_letter(refused) for refused in bad]
     events: list[DomainEvent] = [*await record_letters(session, letters)]
-    learned = {str(row.id): {"errors": [e.as_dict() for e in _errors_of(dead)]} for row, dead in bad}
-    await finishing.end_inbox(session, [row.id for row, _ in bad], EventStatus.DEAD_LETTER, learned=learned)
-    return events + await finishing.count_runs(session, ((row.run_id, "failed") for row, _ in bad))
+    learned = {str(refused.row.id): _learned(refused) for refused in bad}
+    ids = [refused.row.id for refused in bad]
+    await finishing.end_inbox(session, ids, EventStatus.DEAD_LETTER, learned=learned)
+    return events + await finishing.count_runs(session, ((refused.row.run_id, "failed") for refused in bad))
+
+
+def _learned(refused: _Refused) -> dict[str, Any]:
+    errors = [error.as_dict() for error in _errors_of(refused.dead)]
+    return {
+        "errors": errors,
+        "entity_type": _word(refused.entity_type),
+        "source_entity_id": _word(refused.source_entity_id),
+    }
 
 
 def _errors_of(dead: Dead) -> Sequence[FieldError]:
     return dead.errors or (FieldError("", dead.reason, dead.code),)
 
 
-def _letter(row: Row[Any], dead: Dead) -> Letter:
+def _letter(refused: _Refused) -> Letter:
+    row = refused.row
     return Letter(
         queue_id=None,
         inbox_event_id=row.id,
         run_id=row.run_id,
         source=row.source,
-        entity_type=_word(row.entity_type) or "unknown",
-        source_entity_id=_word(row.source_entity_id),
+        entity_type=_word(refused.entity_type or row.entity_type) or "unknown",
+        source_entity_id=_word(refused.source_entity_id or row.source_entity_id),
         operation=row.operation,
-        dead=dead,
+        dead=refused.dead,
         total_attempts=0,
         payload=_readable(row.body),
         version_time=None,
@@ -159,7 +183,7 @@ def _letter(row: Row[Any], dead: Dead) -> Letter:
 
 
 def _word(text: str | None) -> str | None:
-    return text.replace("\x00", "")[:200] if text else None
+    return storable(text)[:200] if text else None
 
 
 def _readable(body: bytes) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.tds.documents.base import Amount, CustomFields, Document, LongText, Reference, ShortText, decimals_of
 from app.tds.types import EntityType
@@ -80,6 +80,14 @@ class CustomerDocument(Document):
         if "parent_source_id" not in self.model_fields_set or self.parent_source_id is None:
             return ()
         return (Reference("parent_source_id", EntityType.CUSTOMER, self.parent_source_id),)
+
+    @field_validator("contact_persons")
+    @classmethod
+    def _persons_once(cls, persons: list[ContactPerson]) -> list[ContactPerson]:
+        ids = [person.source_id for person in persons]
+        if len(set(ids)) < len(ids):
+            raise ValueError("names one person twice")
+        return persons
 
     @model_validator(mode="before")
     @classmethod

@@ -42,6 +42,7 @@ class TDSSyncQueue(Base):
         CheckConstraint("waits_for IS NULL OR status = 'retry'", name="waits_only_in_retry"),
         Index("ix_tds_sync_queue_urgent", text("priority DESC"), "id", postgresql_where=text("status = 'pending'")),
         Index("ix_tds_sync_queue_oldest", "id", postgresql_where=text("status = 'pending'")),
+        Index("ix_tds_sync_queue_suspect", "id", postgresql_where=text("status = 'pending' AND lease_losses > 0")),
         Index("ix_tds_sync_queue_retry", "next_retry_at", postgresql_where=text("status = 'retry'")),
         Index("ix_tds_sync_queue_lease", "lock_expires_at", postgresql_where=text("status = 'processing'")),
         Index("ix_tds_sync_queue_waits_for", "waits_for", postgresql_where=text("waits_for IS NOT NULL")),
@@ -82,7 +83,8 @@ class TDSSyncQueue(Base):
 
 class TDSEntity(Base):
     """The ledger: one row an entity of a source. It is the lock of the entity, the guard of its version and
-    the mapping of its ids. A change that arrived before ``barrier_arrival`` is older than what was applied.
+    the mapping of its ids. ``version_*`` is the newest version seen that had a source time, ``barrier_*`` the newest
+    change seen that had none, received at ``barrier_time``; `app.tds.core.ledger` says which of the two holds.
     """
 
     __tablename__ = "tds_entities"
@@ -104,6 +106,8 @@ class TDSEntity(Base):
     version_time: Mapped[datetime | None]
     version_arrival: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     barrier_arrival: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    barrier_time: Mapped[datetime | None]
+    barrier_deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     content_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[CreatedAt]

@@ -1,21 +1,28 @@
 -- Claim a batch: the most urgent, a share for the oldest so that no priority starves, and retries that are due.
+-- An item that a worker died with is claimed alone, so that a poisonous one takes no companions with it.
 -- locks: the rows claimed; what another worker is claiming is passed over
--- index: ix_tds_sync_queue_urgent, ix_tds_sync_queue_oldest, ix_tds_sync_queue_retry
-WITH urgent AS MATERIALIZED (
+-- index: ix_tds_sync_queue_suspect, ix_tds_sync_queue_urgent, ix_tds_sync_queue_oldest, ix_tds_sync_queue_retry
+WITH suspect AS MATERIALIZED (
     SELECT id FROM tds_sync_queue
-    WHERE status = 'pending'
+    WHERE status = 'pending' AND lease_losses > 0
+    ORDER BY id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+), urgent AS MATERIALIZED (
+    SELECT id FROM tds_sync_queue
+    WHERE status = 'pending' AND lease_losses = 0 AND NOT EXISTS (SELECT 1 FROM suspect)
     ORDER BY priority DESC, id
     LIMIT CAST(:limit AS int)
     FOR UPDATE SKIP LOCKED
 ), oldest AS MATERIALIZED (
     SELECT id FROM tds_sync_queue
-    WHERE status = 'pending'
+    WHERE status = 'pending' AND lease_losses = 0 AND NOT EXISTS (SELECT 1 FROM suspect)
     ORDER BY id
     LIMIT CAST(:oldest AS int)
     FOR UPDATE SKIP LOCKED
 ), due AS MATERIALIZED (
     SELECT id FROM tds_sync_queue
-    WHERE status = 'retry' AND next_retry_at <= now()
+    WHERE status = 'retry' AND next_retry_at <= now() AND NOT EXISTS (SELECT 1 FROM suspect)
     ORDER BY next_retry_at
     LIMIT CAST(:due AS int)
     FOR UPDATE SKIP LOCKED
@@ -28,7 +35,8 @@ SET status = 'processing',
     next_retry_at = NULL,
     waits_for = NULL
 WHERE id = ANY (ARRAY(
-    SELECT id FROM due
+    SELECT id FROM suspect
+    UNION ALL SELECT id FROM due
     UNION ALL SELECT id FROM oldest
     UNION ALL SELECT id FROM urgent WHERE id NOT IN (SELECT id FROM oldest)
     LIMIT CAST(:limit AS int)))

@@ -17,6 +17,7 @@ WHERE letter.source_entity_id = ANY (CAST(:source_entity_ids AS text[]))
       WHERE applied.source = letter.source
         AND applied.entity_type = letter.entity_type
         AND applied.source_entity_id = letter.source_entity_id
-        AND applied.arrival > COALESCE(letter.arrival, 0)
-        AND (letter.version_time IS NULL OR applied.version_time >= letter.version_time))
+        AND CASE WHEN letter.version_time IS NULL OR applied.version_time IS NULL
+                 THEN applied.arrival > COALESCE(letter.arrival, 0)
+                 ELSE (applied.version_time, applied.arrival) > (letter.version_time, COALESCE(letter.arrival, 0)) END)
 RETURNING letter.id, letter.entity_type, letter.source_entity_id

@@ -2,18 +2,23 @@
 -- locks: rows it holds already
 -- index: tds_entities primary key; an upsert keeps it a lookup by key whatever the statistics say
 INSERT INTO tds_entities
-    (source, entity_type, source_entity_id, local_id, version_time, version_arrival, barrier_arrival, deleted,
-     last_applied_at)
+    (source, entity_type, source_entity_id, local_id, version_time, version_arrival, barrier_arrival, barrier_time,
+     barrier_deleted, deleted, last_applied_at)
 SELECT entity.source, entity.entity_type, entity.source_entity_id, entity.local_id, entity.version_time,
-       entity.version_arrival, entity.barrier_arrival, entity.deleted, now()
+       entity.version_arrival, entity.barrier_arrival, entity.barrier_time, entity.barrier_deleted, entity.deleted,
+       now()
 FROM unnest(CAST(:sources AS text[]), CAST(:entity_types AS text[]), CAST(:source_entity_ids AS text[]),
             CAST(:local_ids AS text[]), CAST(:version_times AS timestamptz[]), CAST(:version_arrivals AS bigint[]),
-            CAST(:barrier_arrivals AS bigint[]), CAST(:deleted AS boolean[]))
-    AS entity (source, entity_type, source_entity_id, local_id, version_time, version_arrival, barrier_arrival, deleted)
+            CAST(:barrier_arrivals AS bigint[]), CAST(:barrier_times AS timestamptz[]),
+            CAST(:barrier_deleted AS boolean[]), CAST(:deleted AS boolean[]))
+    AS entity (source, entity_type, source_entity_id, local_id, version_time, version_arrival, barrier_arrival,
+               barrier_time, barrier_deleted, deleted)
 ON CONFLICT (source, entity_type, source_entity_id) DO UPDATE
     SET local_id = excluded.local_id,
         version_time = excluded.version_time,
         version_arrival = excluded.version_arrival,
         barrier_arrival = excluded.barrier_arrival,
+        barrier_time = excluded.barrier_time,
+        barrier_deleted = excluded.barrier_deleted,
         deleted = excluded.deleted,
         last_applied_at = excluded.last_applied_at

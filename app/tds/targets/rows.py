@@ -67,8 +67,14 @@ def plan(kind: type[Document], assignments: Iterable[Assignment], existing: Mapp
             made.results.append(_create(made, kind, identifier or new_id(), assignment.document))
         else:
             assert identifier is not None  # noqa: S101 - a row was found by it
-            made.results.append(_update(made, identifier, before, assignment.document))
+            document = _whole(kind, assignment.document) if assignment.fresh else assignment.document
+            made.results.append(_update(made, identifier, before, document))
     return made
+
+
+def _whole(kind: type[Document], document: Document) -> Document:
+    """The document with its class's defaults set for what it does not know."""
+    return document.model_copy(update={name: getattr(document, name) for name in kind.model_fields})
 
 
 def _delete(made: Plan, identifier: UUID | None, before: Row | None) -> Applied:

@@ -55,7 +55,11 @@ class Local:
 
     def _write(self, folded: Folded) -> None:
         assignment = Assignment(
-            source="zoho", source_entity_id="1", local_id=folded.state.local_id, document=folded.document
+            source="zoho",
+            source_entity_id="1",
+            local_id=folded.state.local_id,
+            document=folded.document,
+            fresh=folded.fresh,
         )
         made = plan(ProductDocument, [assignment], self.rows)
         for identifier in made.deleted:

@@ -40,11 +40,11 @@ def map_event(event: StoredEvent) -> Change:
     source_entity_id = _id(located, event.source_entity_id, errors)
     operation = _operation(event.operation, located.operation)
     if operation is OperationType.DELETE:
-        _raise_any(errors, located.at)
+        _raise_any(errors, located, source_entity_id)
         return _change(located, source_entity_id, operation, b"{}", None)
     version_time = _version_time(located.record, errors)
     document = _DOCUMENTS[located.entity](located.record, errors)
-    _raise_any(errors, located.at)
+    _raise_any(errors, located, source_entity_id)
     payload = b"{}" if document is None else document.model_dump_json(exclude_unset=True).encode()
     return _change(located, source_entity_id, operation, payload, version_time)
 
@@ -89,7 +89,12 @@ def _version_time(record: dict[str, Any], errors: list[FieldError]) -> datetime 
     return None
 
 
-def _raise_any(errors: list[FieldError], at: str) -> None:
+def _raise_any(errors: list[FieldError], located: Located, source_entity_id: str) -> None:
     """Raise what was found, each field by its path in the whole body."""
     if errors:
-        raise MappingError([replace(e, field=f"{at}{e.field}") for e in errors], code=errors[0].code)
+        raise MappingError(
+            [replace(error, field=f"{located.at}{error.field}") for error in errors],
+            code=errors[0].code,
+            entity_type=located.entity,
+            source_entity_id=source_entity_id or None,
+        )

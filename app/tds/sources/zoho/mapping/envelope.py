@@ -122,7 +122,7 @@ def _inner(fields: Fields) -> tuple[str, Any] | None:
 def _wrapped(key: str, record: Any, at: str) -> tuple[EntityType, Fields]:
     entity = ENTITIES[key]
     if entity not in _MAPPED:
-        raise _refusal(at, f"is a {key}, which is not synchronised", "unknown_entity")
+        raise _refusal(at, f"is a {key}, which is not synchronised", "unknown_entity", entity)
     if type(record) is not dict:
         raise _refusal(at, "must be a JSON object", "not_an_object")
     _customers_only(entity, cast("Fields", record), at)
@@ -147,5 +147,5 @@ def _customers_only(entity: EntityType, record: Fields, at: str) -> None:
         raise _refusal(f"{at}contact_type.", "is not customer: only customers are synchronised", "unknown_entity")
 
 
-def _refusal(at: str, message: str, code: str) -> MappingError:
-    return MappingError([FieldError(at.removesuffix("."), message, code)], code=code)
+def _refusal(at: str, message: str, code: str, entity: str | None = None) -> MappingError:
+    return MappingError([FieldError(at.removesuffix("."), message, code)], code=code, entity_type=entity)
