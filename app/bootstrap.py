@@ -13,11 +13,13 @@ from app.core.config import Settings
 from app.core.database import Database, configure
 from app.core.doorbell import Doorbell
 from app.core.errors import ConfigurationError
+from app.core.events.event_bus import event_bus
 from app.migrations.runner import schema_status, upgrade_engine
 from app.tds.core.apply import Applier
 from app.tds.core.ports import Source, Target
 from app.tds.core.retry import RetryPolicy
 from app.tds.core.waiting import MissingParents
+from app.tds.handlers import sync_handlers
 from app.tds.sources.zoho import ZohoSource
 from app.tds.targets.erp import erp_targets
 from app.tds.types import EntityType
@@ -89,6 +91,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """
     async with open_database(settings) as database:
         await _check_schema(database, settings)
+        sync_handlers.register(event_bus)
         sources: dict[str, Source] = {name: ZohoSource(settings.zoho, name=name) for name in _NAMED_SOURCES}
         try:
             yield Runtime(settings, database, Doorbell(database), sources, erp_targets())

@@ -163,7 +163,6 @@ class TestTDSService:
 
     async def test_runs_recorded_syncs_and_statistics(self, db: AsyncSession) -> None:
         """Section "TDSService"."""
-        # Initialize
         tds_service = TDSService(db)
 
         # Create sync run
@@ -196,7 +195,6 @@ class TestTDSQueueService:
     async def test_enqueue_look_complete_and_health(self, db: AsyncSession) -> None:
         """Section "TDSQueueService"."""
         inbox_id = new_id()
-        # Initialize
         queue_service = TDSQueueService(db)
 
         # Enqueue item
@@ -384,7 +382,6 @@ class TestTesting:
         # Create sync run
         await service.create_sync_run(run_type=SourceType.ZOHO, entity_type=EntityType.PRODUCT)
 
-        # Verify event was published
         events = event_bus.get_event_history(limit=1)
         assert events[0].event_type == "tds.sync.started"
 
@@ -399,9 +396,7 @@ class TestTesting:
             validated_payload={"name": "Product"},
         )
 
-        # Process item
         worker = SyncWorker()
         await worker.process_event(entry.id)
 
-        # Verify completion
         assert entry.status == EventStatus.COMPLETED
