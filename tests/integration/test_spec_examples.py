@@ -286,14 +286,12 @@ class TestReprocessDeadLetters:
             """Reprocess items from dead letter queue."""
             queue_service = TDSQueueService(db)
 
-            # Get unresolved items
             result = await db.execute(
                 select(TDSDeadLetterQueue).where(TDSDeadLetterQueue.resolved == False).limit(10)  # noqa: E712 - as printed
             )
             items = result.scalars().all()
 
             for item in items:
-                # Re-enqueue with fixed payload
                 fixed_payload = fix_payload(item.last_payload)
                 assert item.sync_queue is not None
 
@@ -306,7 +304,6 @@ class TestReprocessDeadLetters:
                     priority=10,  # High priority
                 )
 
-                # Mark as resolved
                 item.resolved = True
                 item.resolved_at = datetime.utcnow()  # noqa: DTZ003 # pyright: ignore[reportDeprecated] - as printed
                 item.resolution_notes = "Manually reprocessed after payload fix"
