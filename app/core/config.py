@@ -73,11 +73,17 @@ class DatabaseSettings(BaseSettings):
 
 
 class ServerSettings(BaseSettings):
-    """``TDS_SERVER_*``: where the API listens."""
+    """``TDS_SERVER_*``: where the API listens, and who may steer it: without an admin token nobody."""
 
     model_config = _group("TDS_SERVER_")
     host: str = "127.0.0.1"
     port: int = Field(default=8787, ge=0, le=65_535)
+    admin_token: SecretStr | None = None
+
+    @field_validator("admin_token")
+    @classmethod
+    def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value().strip() else None
 
 
 class WebhookSettings(BaseSettings):

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import event, func, select
+from sqlalchemy import NullPool, event, func, select
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session
@@ -67,9 +67,10 @@ class Database:
     """
 
     def __init__(self, url: str, settings: DatabaseSettings) -> None:
+        arguments = _connect_arguments(url, settings)
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
-            connect_args=_connect_arguments(url, settings),
+            connect_args=arguments,
             pool_size=settings.pool_size,
             max_overflow=0,
             pool_timeout=settings.pool_timeout,
@@ -78,6 +79,10 @@ class Database:
             json_deserializer=orjson.loads,
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_closed)
+        # For what keeps a connection as long as the process lives (LISTEN): it must not take one from the pool.
+        self.unpooled: AsyncEngine = create_async_engine(
+            "postgresql+asyncpg://", connect_args=arguments, poolclass=NullPool
+        )
         self.sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(
             self.engine, sync_session_class=_FreshSession, expire_on_commit=False
         )

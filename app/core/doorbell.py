@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.database import Database
 from app.core.telemetry import get_logger
@@ -28,12 +27,13 @@ _NOTIFY: Final = text("SELECT pg_notify(:channel, :bell)")
 
 
 class Doorbell:
-    """Bells by name. ``ring`` is cheap and never waits."""
+    """Bells by name. ``ring`` is cheap and never waits. ``listening``: other processes' bells are heard now."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._notifying: dict[str, asyncio.Task[None]] = {}
+        self.listening = False
 
     def subscribe(self, bell: str) -> asyncio.Event:
         """An event that is set whenever the bell rings; its owner clears it."""
@@ -60,7 +60,7 @@ class Doorbell:
             async with self._database.engine.begin() as connection:
                 await connection.execute(_NOTIFY, {"channel": _CHANNEL, "bell": bell})
             await asyncio.sleep(_EVERY)
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a bell is a hint: whatever keeps it from being sent, nobody waits
             _log.warning("doorbell_unsent", bell=bell, error=str(error))
         finally:
             del self._notifying[bell]
@@ -70,13 +70,13 @@ class Doorbell:
         while True:
             try:
                 await self._listen_once()
-            except (SQLAlchemyError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - LISTEN is the driver's own: its errors come up unwrapped
                 _log.warning("doorbell_unheard", error=str(error))
             await asyncio.sleep(_RECONNECT)
 
     async def _listen_once(self) -> None:
         ended = asyncio.Event()
-        async with self._database.engine.connect() as connection:
+        async with self._database.unpooled.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None  # noqa: S101 - an open connection has one
 
@@ -86,9 +86,13 @@ class Doorbell:
 
             driver.add_termination_listener(end)
             await driver.add_listener(_CHANNEL, self._heard)
+            self.listening = True
+            for bell in list(self._listeners):  # whatever was rung before is not heard any more
+                self._wake(bell)
             try:
                 await ended.wait()
             finally:
+                self.listening = False
                 with suppress(Exception):
                     await driver.remove_listener(_CHANNEL, self._heard)
                 await connection.invalidate()

@@ -34,6 +34,7 @@ __all__ = [
     "complete_run",
     "eta_seconds",
     "fail_run",
+    "hold_run",
     "open_run",
     "postpone_run",
     "renew_run",
@@ -317,14 +318,27 @@ async def renew_run(session: AsyncSession, run: ClaimedRun, *, lease: float) -> 
     return (await session.execute(statement("renew_run"), parameters)).one_or_none() is not None
 
 
-async def postpone_run(session: AsyncSession, run: ClaimedRun, *, seconds: float, why: str, spent: int) -> None:
+async def hold_run(session: AsyncSession, run: ClaimedRun) -> int | None:
+    """Lock a run that the worker still has, so that it may end it; its attempts by now, None if it is lost."""
+    query = select(TDSSyncRun.attempts).where(
+        TDSSyncRun.id == run.id,
+        TDSSyncRun.status == EventStatus.PROCESSING,
+        TDSSyncRun.locked_by == run.worker,
+        TDSSyncRun.lease_token == run.lease_token,
+    )
+    return await session.scalar(query.with_for_update())
+
+
+async def postpone_run(
+    session: AsyncSession, run: ClaimedRun, *, seconds: float = 0.0, why: str | None = None, spent: int = 0
+) -> None:
     """Let a run rest, with its checkpoint; any worker goes on with it when the time has come."""
     parameters = {
         "id": run.id,
         "worker": run.worker,
         "token": run.lease_token,
         "wait": timedelta(seconds=seconds),
-        "why": why[:2_000],
+        "why": None if why is None else why[:2_000],
         "spent": spent,
     }
     await session.execute(statement("postpone_run"), parameters)

@@ -1,4 +1,5 @@
 -- Put items whose lease has ended back into the queue; those that took too many workers with them stay for quarantine.
+-- Each end counts as a death of its worker; one that was only cut off takes that back itself (forgive_losses).
 -- locks: the rows; one that its worker is finishing this moment is passed over
 -- index: ix_tds_sync_queue_lease
 UPDATE tds_sync_queue

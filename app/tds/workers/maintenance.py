@@ -25,31 +25,50 @@ __all__ = ["Maintenance"]
 
 _log = get_logger(__name__)
 _HOURLY: Final = 3_600.0
+_SELDOM: Final = 2.0
+"""Only rescuing is done in each round; the rest once in so many leases."""
 
 
 class Maintenance:
-    """One round is cheap when there is nothing to do: two index lookups."""
+    """One round is cheap when there is nothing to do: an index lookup or two.
+
+    A lease that ends counts as a death of its worker. After an outage of the database all leases have ended and
+    nobody is dead: whoever could not reach it waits for a lease's length before it rescues again, while the workers
+    give back what they hold.
+    """
 
     def __init__(self, database: Database, doorbell: Doorbell, settings: QueueSettings, name: str) -> None:
         self._database = database
         self._doorbell = doorbell
         self._settings = settings
         self._next_hourly = monotonic() + _HOURLY
+        self._next_seldom = self._next_rescue = monotonic()
         self.name = name
 
     async def step(self) -> bool:
         """One round; never asks for another one at once."""
-        await self._rescue()
-        await self._quarantine()
-        await self._end_pauses()
+        if monotonic() >= self._next_rescue:
+            await self._rescue()
+        if monotonic() >= self._next_seldom:
+            self._next_seldom = monotonic() + _SELDOM * self._settings.lease_seconds
+            await self._seldom()
         if monotonic() >= self._next_hourly:
             self._next_hourly = monotonic() + _HOURLY
             await self._hourly()
         return False
 
+    async def _seldom(self) -> None:
+        if monotonic() >= self._next_rescue:
+            await self._quarantine()
+        await self._end_pauses()
+
     async def _rescue(self) -> None:
-        async with self._database.transaction() as session:
-            rescued = await claims.rescue(session, quarantine_after=self._settings.quarantine_after)
+        try:
+            async with self._database.transaction() as session:
+                rescued = await claims.rescue(session, quarantine_after=self._settings.quarantine_after)
+        except Exception:
+            self._next_rescue = monotonic() + self._settings.lease_seconds
+            raise
         if rescued:
             _log.warning("leases_rescued", items=len(rescued))
             self._doorbell.ring("queue")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -27,10 +28,13 @@ __all__ = ["WorkerPool"]
 
 _log = get_logger(__name__)
 _BEAT_SECONDS: Final = 10.0
+_FAREWELL_SECONDS: Final = 5.0
 
 
 class WorkerPool:
-    """``count`` workers and what feeds them. ``run`` returns when ``stop`` was called and all work in hand is done."""
+    """``count`` workers and what feeds them. ``run`` returns when ``stop`` was called and all batches in hand are done;
+    a run that is being read is laid down for another process.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,8 @@ class WorkerPool:
         self.doorbell = doorbell or Doorbell(database)
         self.name = worker_name()
         self.stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._news = asyncio.Event()
         self.workers = [
             SyncWorker(database=database, applier=applier, settings=settings, name=f"{self.name}-{number}")
             for number in range(1, count + 1)
@@ -56,35 +62,48 @@ class WorkerPool:
     def stop(self) -> None:
         """Ask all loops to end after the step in hand."""
         self.stopping.set()
+        self._news.set()
 
     async def run(self) -> None:
         """Run all loops until stopped."""
         listening = asyncio.ensure_future(self.doorbell.listen())
         try:
             async with asyncio.TaskGroup() as group:
-                for loop in self._loops():
-                    group.create_task(loop.run(), name=loop.name)
+                group.create_task(Loop("heartbeat", self._heartbeat, self._ended, _BEAT_SECONDS, self._news).run())
+                await self._work()
+                self._ended.set()
         finally:
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
-            await self._beat("stopped")
+            await self._farewell()
             await self.doorbell.close()
 
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops():
+                group.create_task(loop.run(), name=loop.name)
+
     def _loops(self) -> list[Loop]:
-        settings, stop, idle = self._settings, self.stopping, self._settings.poll_seconds
-        runner = Runner(self._database, self._sources, self.doorbell, settings, self.name)
+        settings, stop = self._settings, self.stopping
+        runner = Runner(self._database, self._sources, self.doorbell, settings, self.name, stopping=stop)
         maintenance = Maintenance(self._database, self.doorbell, settings, self.name)
         return [
-            Loop("validator", self._validate, stop, idle, self.doorbell.subscribe("inbox")),
-            Loop("runner", runner.step, stop, idle, self.doorbell.subscribe("runs")),
+            self._loop("validator", self._validate, "inbox"),
+            self._loop("runner", runner.step, "runs"),
             Loop("maintenance", maintenance.step, stop, settings.lease_seconds / 2),
-            Loop("heartbeat", self._heartbeat, stop, _BEAT_SECONDS),
-            *(
-                Loop(worker.name, self._work(worker), stop, idle, self.doorbell.subscribe("queue"))
-                for worker in self.workers
-            ),
+            *(self._loop(worker.name, partial(_batch, worker), "queue") for worker in self.workers),
         ]
+
+    def _loop(self, name: str, step: Callable[[], Awaitable[bool]], bell: str) -> Loop:
+        return Loop(
+            name,
+            step,
+            self.stopping,
+            self._settings.poll_seconds,
+            self.doorbell.subscribe(bell),
+            hearing=lambda: self.doorbell.listening,
+        )
 
     async def _validate(self) -> bool:
         async with self._database.transaction() as session:
@@ -93,27 +112,43 @@ class WorkerPool:
             self.doorbell.ring("queue")
         return report.taken > 0
 
-    def _work(self, worker: SyncWorker):  # noqa: ANN202 - a closure over one worker
-        async def step() -> bool:
-            report = await worker.process_batch()
-            return len(report.ends) > 0
-
-        return step
-
     async def _heartbeat(self) -> bool:
-        await self._beat("idle")
+        await self.beat()
         return False
 
-    async def _beat(self, state: str) -> None:
+    async def _farewell(self) -> None:
+        """The last word of this process; without a database it ends all the same, and its leases by themselves."""
+        try:
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                for worker in self.workers:
+                    await worker.return_kept()
+                await self.beat("stopped")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the process from ending
+            _log.warning("stopped_untold", worker=self.name, error=str(error))
+
+    async def beat(self, state: str | None = None) -> None:
+        """Write down that the workers live, and what each is doing: in one statement, however many they are."""
+        workers = self.workers
+        parameters = {
+            "ids": [worker.name for worker in workers],
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": version("tsh-data-sync"),
+            "states": [state or self._state(worker) for worker in workers],
+            "batch_sizes": [worker.batch_size for worker in workers],
+            "batch_started_ats": [worker.batch_started_at for worker in workers],
+            "processed": [worker.processed for worker in workers],
+            "failed": [worker.failed for worker in workers],
+        }
         async with self._database.transaction() as session:
-            for worker in self.workers:
-                parameters = {
-                    "id": worker.name,
-                    "host": socket.gethostname(),
-                    "pid": os.getpid(),
-                    "version": version("tsh-data-sync"),
-                    "state": state,
-                    "processed": worker.processed,
-                    "failed": worker.failed,
-                }
-                await session.execute(statement("beat"), parameters)
+            await session.execute(statement("beat"), parameters)
+
+    def _state(self, worker: SyncWorker) -> str:
+        if self.stopping.is_set():
+            return "draining"
+        return "busy" if worker.batch_size else "idle"
+
+
+async def _batch(worker: SyncWorker) -> bool:
+    report = await worker.process_batch()
+    return len(report.ends) > 0

@@ -6,20 +6,25 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from uuid import UUID, uuid4
 
+import orjson
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import utc_now
 from app.core.config import QueueSettings
 from app.core.database import Database, default_database, join_or_begin
 from app.core.telemetry import get_logger
 from app.tds.core import claims, live
 from app.tds.core.apply import Applier, BatchReport
-from app.tds.core.outcomes import ClaimedItem
+from app.tds.core.outcomes import ClaimedItem, Dead
 from app.tds.core.queue import QueueItemNotFoundError
 from app.tds.models import TDSSyncQueue
+from app.tds.sql import statement
 from app.tds.targets.erp import erp_targets
+from app.tds.workers.suspicion import Suspicion, blaming, may_be_an_items
 
 __all__ = ["SyncWorker", "worker_name"]
 
@@ -35,8 +40,12 @@ def worker_name(number: int | None = None) -> str:
 class SyncWorker:
     """Applies queue items, a batch at a time.
 
-    On a session of its own for each transaction, or, given ``db``, on the caller's. ``processed`` and ``failed``
-    count what it has ended since it was made.
+    On a session of its own for each transaction, or, given ``db``, on the caller's. ``processed`` counts what it has
+    settled since it was made, ``failed`` what of that became a dead letter. ``batch_size`` and ``batch_started_at``
+    tell of the batch in hand.
+
+    What it can neither apply nor give back, because the database is gone, it keeps in mind and gives back before its
+    next claim. Should a rescue have counted that lease as its death, it takes the loss back: it lives.
     """
 
     def __init__(
@@ -54,6 +63,10 @@ class SyncWorker:
         self.applier = applier or Applier(erp_targets())
         self.processed = 0
         self.failed = 0
+        self.batch_size = 0
+        self.batch_started_at: datetime | None = None
+        self._kept: list[ClaimedItem] = []
+        self._suspicion = Suspicion()
         self._database = database
 
     @asynccontextmanager
@@ -67,11 +80,19 @@ class SyncWorker:
 
     async def process_batch(self, limit: int | None = None) -> BatchReport:
         """Claim and apply up to ``limit`` items (the configured batch size by default)."""
-        async with self._transaction() as session:
-            items = await claims.claim(
-                session, worker=self.name, limit=limit or self.settings.batch_size, lease=self.settings.lease_seconds
-            )
+        await self.return_kept()
+        items = await self._claim(1 if self._suspicion.alone else limit or self.settings.batch_size)
         return await self._apply(items) if items else BatchReport()
+
+    async def _claim(self, limit: int) -> Sequence[ClaimedItem]:
+        items: Sequence[ClaimedItem] = ()
+        try:
+            async with self._transaction() as session:
+                items = await claims.claim(session, worker=self.name, limit=limit, lease=self.settings.lease_seconds)
+        except Exception:
+            self._kept += items  # the COMMIT failed, and may have come through all the same
+            raise
+        return items
 
     async def process_event(self, queue_id: UUID | str) -> BatchReport:
         """Claim and apply one item, due or not; an empty report if it has ended or somebody else has it.
@@ -91,23 +112,63 @@ class SyncWorker:
         return await self.process_event(item.id)
 
     async def _apply(self, items: Sequence[ClaimedItem]) -> BatchReport:
+        self.batch_size, self.batch_started_at = len(items), utc_now()
         try:
-            async with self._transaction() as session:
-                await claims.guard(session, lease=self.settings.lease_seconds)
-                report = await self.applier.apply(session, items, worker=self.name)
+            report = await self._apply_or_blame(items)
         except Exception:
             await self._give_back(items)
             raise
+        finally:
+            self.batch_size, self.batch_started_at = 0, None
         live.tell(report.ends)
         self.processed += len(report.ends)
+        self.failed += sum(isinstance(end, Dead) for _, end in report.ends)
         if report.lost:
             _log.warning("lease_lost", worker=self.name, items=report.lost)
         return report
 
+    async def _apply_or_blame(self, items: Sequence[ClaimedItem]) -> BatchReport:
+        suspicion = self._suspicion
+        try:
+            report = await self._apply_with(self.applier, items)
+        except Exception as error:
+            if not may_be_an_items(error):
+                raise
+            if not suspicion.alone:
+                suspicion.failed(len(items))
+                raise
+            _log.warning("item_brings_its_batch_down", worker=self.name, item=str(items[0].id), error=str(error))
+            report = await self._apply_with(blaming(self.applier, error), items)
+            suspicion.found()
+        else:
+            suspicion.passed()
+        return report
+
+    async def _apply_with(self, applier: Applier, items: Sequence[ClaimedItem]) -> BatchReport:
+        async with self._transaction() as session:
+            await claims.guard(session, lease=self.settings.lease_seconds)
+            return await applier.apply(session, items, worker=self.name)
+
     async def _give_back(self, items: Sequence[ClaimedItem]) -> None:
-        """Whatever broke, it was not the items: return them now, or let their lease run out."""
+        """Whatever broke, it was not the items: return them now, or as soon as the database is there again."""
+        self._kept += items
+        try:
+            await self.return_kept()
+        except (SQLAlchemyError, OSError) as error:
+            _log.warning("give_back_failed", worker=self.name, items=len(self._kept), error=str(error))
+
+    async def return_kept(self) -> None:
+        """Give back what could not be given back when it should have been."""
+        kept, self._kept = self._kept, []
+        if not kept:
+            return
+        losses = orjson.dumps({str(item.id): item.lease_losses for item in kept}).decode()
         try:
             async with self._transaction() as session:
-                await claims.give_back(session, items, worker=self.name)
-        except (SQLAlchemyError, OSError) as error:
-            _log.warning("give_back_failed", worker=self.name, items=len(items), error=str(error))
+                await claims.give_back(session, kept, worker=self.name)
+                await session.execute(
+                    statement("forgive_losses"), {"ids": [item.id for item in kept], "losses": losses}
+                )
+        except Exception:
+            self._kept += kept
+            raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from app.core.config import DatabaseSettings
+from app.core.config import DatabaseSettings, QueueSettings
 from app.core.database import Database
 from app.core.doorbell import Doorbell
 from app.tds.core import runs
@@ -30,6 +31,7 @@ from tests.support.pipeline import (
     execute,
     records,
     rows,
+    statements,
     store,
     value,
 )
@@ -76,6 +78,12 @@ async def watcher(database_url: str) -> AsyncGenerator[Database]:
 async def completed(database: Database, amount: int) -> bool:
     """Whether so many products are here and nothing is left to do."""
     return await value(database, "SELECT count(*) FROM erp_products") == amount and not await value(database, OPEN)
+
+
+async def _count(sent: list[str], amount: int) -> None:
+    """Wait until so many statements were sent."""
+    while len(sent) < amount:  # noqa: ASYNC110 - the engine's hook is synchronous
+        await asyncio.sleep(0.02)
 
 
 def _moved(database: Database, before: int) -> Callable[[], Awaitable[bool]]:
@@ -156,6 +164,78 @@ class TestWorkerPool:
             pool.stop()
         assert len(source.served) < 200
 
+    async def test_tells_what_its_workers_do(self, database: Database, watcher: Database) -> None:
+        """Busy with a batch, draining while it ends, stopped with what was done."""
+        inside, go = asyncio.Event(), asyncio.Event()
+
+        async def hold(assignments: Sequence[object]) -> None:
+            del assignments
+            inside.set()
+            await go.wait()
+
+        await enqueue(watcher, *(change(f"{n}", {"name": "a"}) for n in range(30)))
+        pool = pool_of(database, FakeSource(), FakeTarget(before=hold, rejecting={"7"}), count=1)
+        seen = "SELECT state, batch_size, batch_started_at IS NOT NULL AS began, processed, failed FROM tds_workers"
+
+        async def draining() -> bool:
+            return (await rows(watcher, seen))[0]["state"] == "draining"
+
+        async with running(pool):
+            await inside.wait()
+            await pool.beat()
+            (busy,) = await rows(watcher, seen)
+            pool.stop()
+            await eventually(draining)
+            go.set()
+        assert busy == {"state": "busy", "batch_size": 30, "began": True, "processed": 0, "failed": 0}
+        (stopped,) = await rows(watcher, seen)
+        assert stopped == {"state": "stopped", "batch_size": 0, "began": False, "processed": 30, "failed": 1}
+
+    async def test_needs_no_more_than_one_pooled_connection(self, database_url: str, watcher: Database) -> None:
+        """Listening takes none of the pool."""
+        narrow = Database(database_url, DatabaseSettings(pool_size=1, pool_timeout=5))
+        pool = pool_of(narrow, FakeSource(records(150)))
+
+        async def listening() -> bool:
+            return pool.doorbell.listening
+
+        async with running(pool):
+            await eventually(listening)
+            await ask(watcher)
+            await eventually(lambda: completed(watcher, 150))
+        await narrow.dispose()
+
+    async def test_asks_little_while_there_is_nothing_to_do(self, database: Database) -> None:
+        """Less than a statement a second with the intervals of every day, here all ten times as short."""
+        quick = QueueSettings(poll_seconds=0.2, lease_seconds=1)
+        pool = WorkerPool(database, sources={"zoho": FakeSource()}, applier=applier(), settings=quick, count=2)
+
+        async def listening() -> bool:
+            return pool.doorbell.listening
+
+        async with running(pool):
+            await eventually(listening)
+            with statements(database) as first:  # the pauses grow
+                await asyncio.wait_for(_count(first, 20), 20)
+            start = asyncio.get_running_loop().time()
+            with statements(database) as sent:
+                await asyncio.wait_for(_count(sent, 30), 20)
+            took = asyncio.get_running_loop().time() - start
+        assert len(sent) / took < 10
+
+    async def test_ends_without_a_database(
+        self, database: Database, watcher: Database, database_server: TestServer
+    ) -> None:
+        """P7: its last word cannot be written, and it stops all the same."""
+        name = await value(watcher, "SELECT current_database()")
+        admin = Database(database_server.url("postgres"), DatabaseSettings(pool_size=1))
+        async with running(pool_of(database, FakeSource())) as task:
+            await execute(admin, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            await execute(admin, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        await execute(admin, f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        await admin.dispose()
+        assert task.exception() is None
+
     async def test_wakes_at_once_for_what_it_has_itself_queued(self, database: Database, watcher: Database) -> None:
         """A webhook does not wait for the next look: the doorbell rings."""
         slow = QUICK.model_copy(update={"poll_seconds": 30.0})
@@ -219,7 +299,7 @@ class TestDoorbell:
             if len(opened) == 1:
                 connection.driver_connection.terminate()
 
-        event.listen(database.engine.sync_engine, "checkout", cut_the_first)
+        event.listen(database.unpooled.sync_engine, "checkout", cut_the_first)
         listening = asyncio.create_task(Doorbell(database).listen())
 
         async def again() -> bool:
@@ -251,6 +331,23 @@ class TestLoop:
         await asyncio.wait_for(loop.run(), 10)
         assert calls == [0, 1, 2]
         assert loop.failures == 0
+
+    async def test_looks_ever_less_often_while_bells_are_heard(self) -> None:
+        """Five times as seldom in the end; after work it begins anew."""
+        stop, clock = asyncio.Event(), asyncio.get_running_loop()
+        times: list[float] = []
+
+        async def step() -> bool:
+            times.append(clock.time())
+            if len(times) == 9:
+                stop.set()
+            return len(times) == 6
+
+        await asyncio.wait_for(Loop("test", step, stop, 0.1, hearing=lambda: True).run(), 10)
+        pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert 0.45 < pauses[4] < 1
+        assert pauses[5] < 0.1
+        assert 0.09 < pauses[6] < pauses[7]
 
     async def test_hears_a_bell_that_rings_during_a_step(self) -> None:
         """What was queued after the step looked is not left until the next look."""

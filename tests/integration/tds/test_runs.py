@@ -26,6 +26,7 @@ from tests.support.pipeline import (
     FakeTarget,
     body,
     drain,
+    eventually,
     execute,
     records,
     rows,
@@ -264,6 +265,24 @@ class TestTrouble:
         assert found["locked_by"] is None
         assert found["error_summary"]
 
+    async def test_a_source_that_never_tells_its_last_page_fails_in_the_end(self, database: Database) -> None:
+        """Empty pages bring nothing on: ten such attempts in a row are enough."""
+        await ask(database)
+        source = FakeSource(records(150), last_is_told=False)
+        for _ in range(12):
+            await read(database, source)
+            await due_now(database)
+        found = await the_run(database)
+        assert (found["status"], found["total_events"]) == ("failed", 150)
+        assert "without a last" in found["error_summary"]
+
+    async def test_a_broken_connection_to_the_source_is_no_bug(self, database: Database) -> None:
+        """It rests, and an attempt is spent."""
+        await ask(database)
+        await read(database, FakeSource(records(1), failures=deque([ConnectionResetError("gone")])))
+        found = await the_run(database)
+        assert (found["status"], found["attempts"], found["locked_by"]) == ("processing", 1, None)
+
     async def test_unavailable_it_rests_longer_each_time_and_then_fails(self, database: Database) -> None:
         """Ten in a row, without a page between them."""
         await ask(database)
@@ -287,6 +306,38 @@ class TestTrouble:
         assert source.served == [0]
         found = await the_run(database)
         assert (found["status"], found["attempts"]) == ("processing", 1)
+
+
+class TestStopping:
+    """A process that is to end."""
+
+    @pytest.mark.parametrize("high_water", [20_000, 1])
+    async def test_lays_its_run_down_for_another(self, database: Database, high_water: int) -> None:
+        """While it waits for a page, or for room: no lease, no reason, and the checkpoint of what was stored."""
+        await ask(database)
+        bell, stopping, gate = Doorbell(database), asyncio.Event(), asyncio.Event()
+        source = FakeSource(records(250), gate=gate)
+        settings = QueueSettings(high_water=high_water)
+        runner = Runner(database, {"zoho": source}, bell, settings, "first", stopping=stopping)
+        reading = asyncio.create_task(runner.step())
+        await source.asked.wait()
+        gate.set()
+
+        async def stored() -> bool:
+            return await value(database, "SELECT pages FROM tds_sync_runs") >= 1
+
+        source.gate = asyncio.Event()
+        await eventually(stored)
+        stopping.set()
+        async with asyncio.timeout(3):
+            assert await reading
+        await bell.close()
+        found = await the_run(database)
+        assert (found["status"], found["locked_by"], found["error_summary"]) == ("processing", None, None)
+        assert (found["checkpoint"], found["attempts"]) == ({"next": 1}, 0)
+        source.gate = None
+        assert await read(database, source, "second")
+        assert (await the_run(database))["total_events"] == 250
 
 
 class TestEnding:

@@ -140,6 +140,18 @@ class TestPartitions:
         found = "SELECT tableoid::regclass::text FROM tds_sync_queue"
         assert await value(database, found) == "tds_sync_queue_2031_05"
 
+    async def test_of_one_table_that_cannot_be_made_stop_no_other(self, database: Database) -> None:
+        """P7: the default takes that table's rows, and the next call tries again."""
+        later = datetime(2031, 5, 10, tzinfo=UTC)
+        await execute(database, "CREATE TABLE event_log_2031_05 ()")
+        async with database.engine.begin() as connection:
+            await ensure_partitions(connection, later)
+        made = "SELECT count(*) FROM pg_inherits WHERE inhrelid::regclass::text LIKE '%\\_2031\\_05'"
+        assert await value(database, made) == len(PARTITIONED) - 1
+        await execute(database, "DROP TABLE event_log_2031_05")
+        async with database.engine.begin() as connection:
+            assert any("event_log_2031_05" in sql for sql in await ensure_partitions(connection, later))
+
 
 class TestImpossibleStates:
     """What CHECKs refuse."""
