@@ -27,6 +27,11 @@ from app.core.orm import Base, Json, StrEnumType, UnusableValueError
 pytestmark = pytest.mark.integration
 
 
+def _with_query(url: str, query: str) -> str:
+    """The URL with more parameters; the embedded server's has some already."""
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
 class Status(StrEnum):
     """How a run of the tests stands."""
 
@@ -95,13 +100,13 @@ class TestDatabase:
     async def test_takes_parameters_of_libpq(self, database_url: str, settings: DatabaseSettings) -> None:
         """Those that asyncpg knows, those that it does not, and settings for the server."""
         query = "sslmode=prefer&connect_timeout=5&channel_binding=prefer&gssencmode=disable&search_path=pg_catalog"
-        database = Database(f"{database_url}?{query}", settings)
+        database = Database(_with_query(database_url, query), settings)
         assert await _scalar(database, "SHOW search_path") == "pg_catalog"
         await database.dispose()
 
     async def test_obeys_sslmode(self, database_url: str, settings: DatabaseSettings) -> None:
         """``sslmode`` decides whether the connection is encrypted."""
-        database = Database(f"{database_url}?sslmode=disable", settings)
+        database = Database(_with_query(database_url, "sslmode=disable"), settings)
         encrypted = await _scalar(database, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         assert encrypted is False
         await database.dispose()
