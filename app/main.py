@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
-from app.bootstrap import Runtime, build_pool
+from app.bootstrap import Runtime, build_applier, build_pool
 from app.core.problems import install_problem_handlers
+from app.tds.api.administration import administration_router
 from app.tds.api.webhooks import webhook_router
 
 __all__ = ["create_app"]
@@ -46,6 +47,15 @@ def create_app(runtime: Runtime, *, workers: int = 0) -> FastAPI:
             sources=dict(runtime.sources),
             max_bytes=settings.max_bytes,
             window=timedelta(hours=settings.dedupe_hours),
+        )
+    )
+    app.include_router(
+        administration_router(
+            database=runtime.database,
+            doorbell=runtime.doorbell,
+            sources=runtime.sources,
+            applier=build_applier(runtime),
+            token=runtime.settings.server.admin_token,
         )
     )
 

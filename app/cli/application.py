@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import dead_letters, schema, serving, status, sync
+from app.cli import dead_letters, jobs, pausing, runs, schema, serving, status, sync
 from app.cli.demo.command import demo
 from app.cli.failures import Commands
 from app.cli.sandbox import sandboxes
@@ -54,9 +54,17 @@ def root(
 commands.command("serve", rich_help_panel="Run")(serving.serve)
 commands.command("worker", rich_help_panel="Run")(serving.worker)
 commands.add_typer(sync.syncs, name="sync", rich_help_panel="Run")
+sync.syncs.command("list")(runs.list_runs)
+sync.syncs.command("show")(runs.show_run)
+sync.syncs.command("cancel")(runs.cancel_run)
+sync.syncs.command("resume")(runs.resume_run)
+commands.command("pause", rich_help_panel="Run")(pausing.pause)
+commands.command("resume", rich_help_panel="Run")(pausing.resume)
 commands.command("status", rich_help_panel="Look")(status.status)
 commands.command("show", rich_help_panel="Look")(show)
 commands.add_typer(dead_letters.letters, name="dead-letter", rich_help_panel="Look")
+commands.add_typer(jobs.job_commands, name="job", rich_help_panel="Look")
+commands.command("pauses", rich_help_panel="Look")(pausing.pauses)
 commands.add_typer(schema.schemas, name="db", rich_help_panel="Set up")
 commands.command("demo", rich_help_panel="Try")(demo)
 commands.add_typer(sandboxes, name="sandbox", rich_help_panel="Try")

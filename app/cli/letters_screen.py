@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from app.cli.terminal import ago, console, count, dim, short_id, state, table, visible
 from app.core.clock import utc_now
+from app.tds.core.errors import FieldError
+from app.tds.core.letter_groups import LetterGroup
 from app.tds.models import TDSDeadLetterQueue
 
-__all__ = ["letter_as_json", "print_letter", "print_letters", "why"]
+__all__ = [
+    "errors_table",
+    "group_as_json",
+    "letter_as_json",
+    "print_groups",
+    "print_letter",
+    "print_letters",
+    "print_problems",
+    "why",
+]
 
 _BRIEF: Final = (
     *("id", "source", "entity_type", "source_entity_id", "operation_type", "error_code", "failure_reason"),
@@ -26,11 +38,11 @@ def letter_as_json(letter: TDSDeadLetterQueue, *, whole: bool = False) -> dict[s
     return {name: getattr(letter, name) for name in (_WHOLE if whole else _BRIEF)}
 
 
-def print_letters(letters: Sequence[TDSDeadLetterQueue], *, every: bool) -> None:
-    """A line each."""
+def print_letters(letters: Sequence[TDSDeadLetterQueue], *, every: bool, more: int = 0) -> None:
+    """A line each; ``every`` if not just the open ones were asked for, ``more`` are not shown."""
     out = console()
     if not letters:
-        out.print("There are no dead letters." if every else "No dead letter is open.")
+        out.print("There are no such dead letters." if every else "No dead letter is open.")
         return
     now = utc_now()
     made = table("id", "entity", "source id", "tries", "why", "since", "fingerprint", right=("tries",))
@@ -45,8 +57,12 @@ def print_letters(letters: Sequence[TDSDeadLetterQueue], *, every: bool) -> None
             dim(letter.fingerprint),
         )
     out.print(made)
+    if more:
+        out.print(dim(f"and {count(more)} more (--limit)"))
     out.print()
     out.print(f"-> tds dead-letter show {short_id(letters[0].id)}")
+    if len(letters) > 1:
+        out.print("-> tds dead-letter groups")
 
 
 def why(letter: TDSDeadLetterQueue) -> str:
@@ -67,7 +83,7 @@ def print_letter(letter: TDSDeadLetterQueue) -> None:
     out.print(_facts(letter))
     if letter.errors:
         out.print()
-        out.print(_errors(letter.errors))
+        out.print(errors_table(letter.errors))
     for title, payload in (("Payload", letter.last_payload), ("As it came", letter.original_payload)):
         if payload is not None and (title == "Payload" or payload != letter.last_payload):
             out.print()
@@ -79,6 +95,8 @@ def print_letter(letter: TDSDeadLetterQueue) -> None:
         out.print("\n".join(map(visible, letter.stack.splitlines())), soft_wrap=True)
     if not letter.resolved:
         out.print()
+        out.print(f"-> tds dead-letter edit {short_id(letter.id)}")
+        out.print(f"-> tds dead-letter dry-run {short_id(letter.id)} [--payload mended.json]")
         out.print(f"-> tds dead-letter reprocess {short_id(letter.id)} [--payload mended.json]")
         out.print(f'-> tds dead-letter resolve {short_id(letter.id)} --note "..."')
 
@@ -96,10 +114,52 @@ def _facts(letter: TDSDeadLetterQueue) -> Any:
     return made
 
 
-def _errors(errors: Sequence[dict[str, Any]]) -> Any:
+def errors_table(errors: Sequence[Mapping[str, Any]]) -> Any:
+    """A line for each error, by field."""
     made = table("Field", "what is wrong", "code")
     for error in errors:
         made.add_row(
             visible(error.get("field") or "(whole body)"), visible(error.get("message")), visible(error.get("code"))
         )
     return made
+
+
+def group_as_json(group: LetterGroup) -> dict[str, Any]:
+    """A group in JSON values."""
+    return asdict(group)
+
+
+def print_groups(groups: Sequence[LetterGroup]) -> None:
+    """A line each."""
+    out = console()
+    if not groups:
+        out.print("No dead letter is open.")
+        return
+    now = utc_now()
+    made = table("letters", "entity", "code", "why, for one", "first", "last", "fingerprint", right=("letters",))
+    for group in groups:
+        made.add_row(
+            count(group.count),
+            state("dead letter", label=visible(group.entity_type)),
+            visible(group.error_code),
+            visible(group.sample_reason),
+            ago(group.first, now),
+            ago(group.last, now),
+            dim(group.fingerprint),
+        )
+    out.print(made)
+    out.print()
+    out.print(f"-> tds dead-letter show {short_id(groups[0].sample_id)}")
+    out.print(f"-> tds dead-letter reprocess --all-matching --fingerprint {groups[0].fingerprint}")
+
+
+def print_problems(letter: TDSDeadLetterQueue, problems: Sequence[FieldError]) -> None:
+    """What is still wrong with a document that was kept, and what to do next."""
+    out = console()
+    if problems:
+        out.print("Kept. It would be given up again:")
+        out.print(errors_table([one.as_dict() for one in problems]))
+    else:
+        out.print("Kept.")
+    out.print()
+    out.print(f"-> tds dead-letter {'edit' if problems else 'dry-run'} {short_id(letter.id)}")

@@ -14,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.cli.running import location
 from app.core.config import Settings
 from app.tds.core.dead_letter_service import DeadLetterService
+from app.tds.core.jobs import list_jobs
+from app.tds.core.pauses import EVERYTHING, list_pauses
 from app.tds.core.service import SyncStats, TDSService, alive
-from app.tds.models import TDSDeadLetterQueue, TDSInboxEvent, TDSSyncRun, TDSWorker
+from app.tds.models import TDSDeadLetterQueue, TDSInboxEvent, TDSJob, TDSPause, TDSSyncRun, TDSWorker
 from app.tds.types import EventStatus
 
 __all__ = ["Overview", "read_overview"]
@@ -36,13 +38,16 @@ class Overview:
     runs: Sequence[TDSSyncRun]
     letters: Sequence[TDSDeadLetterQueue]
     workers: Sequence[TDSWorker]
+    pauses: Sequence[TDSPause]
+    jobs: Sequence[TDSJob]
     missing: Sequence[str]
 
     @property
     def waiting(self) -> int:
         """What somebody has to work on."""
         queue = self.stats["queue"]
-        return self.received + queue["pending"] + queue["retry_ready"] + sum(run.status in _OPEN for run in self.runs)
+        open_runs = sum(run.status in _OPEN for run in self.runs)
+        return self.received + queue["pending"] + queue["retry_ready"] + open_runs + len(self.jobs)
 
     @property
     def health(self) -> str:
@@ -70,6 +75,11 @@ class Overview:
             f"tds sync run {run.source} --entity {run.entity_type}"
             for run in self.failing
         ]
+        told += [
+            f"{_paused(one)} {'drained' if one.mode == 'drain' else 'paused'} by {one.created_by}. To go on: "
+            f"tds resume {one.source}{'' if one.entity_type == EVERYTHING else f' {one.entity_type}'}"
+            for one in self.pauses
+        ]
         if stale := self.stats["queue"]["stale_processing"]:
             told.append(f"{stale} items are held by workers that are gone; any worker takes them up within seconds.")
         if letters := self.stats["queue"]["dead_letter"]:
@@ -96,6 +106,8 @@ class Overview:
             "runs": [_columns(run, _RUN) for run in self.runs],
             "dead_letters": [_columns(letter, _LETTER) for letter in self.letters],
             "workers": [_columns(worker, _WORKER) for worker in self.workers],
+            "pauses": [_columns(pause, _PAUSE) for pause in self.pauses],
+            "jobs": [_columns(job, _JOB) for job in self.jobs],
             "next": self.advice(),
         }
 
@@ -105,7 +117,13 @@ _RUN: Final = (
     *("failed_events", "skipped_events", "created_at", "started_at", "completed_at", "error_summary"),
 )
 _LETTER: Final = ("id", "entity_type", "source_entity_id", "error_code", "failure_reason", "fingerprint", "created_at")
+_PAUSE: Final = ("source", "entity_type", "mode", "note", "created_by", "created_at")
+_JOB: Final = ("id", "kind", "status", "total", "done", "succeeded", "failed", "requested_by", "created_at")
 _WORKER: Final = ("id", "host", "pid", "version", "state", "processed", "failed", "started_at", "heartbeat_at")
+
+
+def _paused(one: TDSPause) -> str:
+    return f"All of {one.source} is" if one.entity_type == EVERYTHING else f"{one.source} {one.entity_type} is"
 
 
 def _columns(row: object, names: Sequence[str]) -> dict[str, Any]:
@@ -127,5 +145,7 @@ async def read_overview(session: AsyncSession, settings: Settings) -> Overview:
             runs=(await session.scalars(runs)).all(),
             letters=await DeadLetterService(session).find(limit=_LETTERS),
             workers=(await session.scalars(workers)).all(),
+            pauses=await list_pauses(session),
+            jobs=await list_jobs(session, open_only=True),
             missing=settings.zoho.missing,
         )

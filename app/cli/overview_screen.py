@@ -8,6 +8,7 @@ from rich.text import Text
 
 from app.cli.letters_screen import why
 from app.cli.overview import Overview
+from app.cli.pauses_screen import pauses_table
 from app.cli.terminal import ago, console, count, dim, seconds, short_id, state, table, visible
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def print_overview(seen: Overview) -> None:
     out.print(Text.assemble(state(seen.health), f": {_WORDS[seen.health]}", dim(f"   database {seen.where}")))
     out.print()
     out.print(_queue(seen))
-    for part in (_entities(seen), _runs(seen), _letters(seen), _workers(seen)):
+    paused = [pauses_table(seen.pauses, seen.now)] if seen.pauses else []
+    jobs = [_jobs(seen)] if seen.jobs else []
+    for part in (*paused, _entities(seen), _runs(seen), _letters(seen), *jobs, _workers(seen)):
         out.print()
         out.print(part)
     for number, line in enumerate(seen.advice()):
@@ -97,6 +100,20 @@ def _letters(seen: Overview) -> Table:
         )
     if not seen.letters:
         made.add_row("none open")
+    return made
+
+
+def _jobs(seen: Overview) -> Table:
+    made = table("Jobs", "state", "done", "failed", "by", "id", right=("done", "failed"))
+    for job in seen.jobs:
+        made.add_row(
+            job.kind.replace("_letters", ""),
+            state(job.status.value),
+            f"{count(job.done)}/{count(job.total)}",
+            count(job.failed),
+            visible(job.requested_by),
+            dim(short_id(job.id)),
+        )
     return made
 
 

@@ -1,4 +1,4 @@
-"""``tds sync run``: ask the workers for runs, and wait for them."""
+"""``tds sync``: ask the workers for runs, and wait for them; `app.cli.runs` has what is done to them later."""
 
 from __future__ import annotations
 
@@ -25,9 +25,18 @@ if TYPE_CHECKING:
     from app.tds.models import TDSSyncRun
     from app.tds.types import EntityType, RunMode
 
-__all__ = ["NO_WORKER", "all_well", "request_runs", "syncs", "user", "warn_without_worker"]
+__all__ = [
+    "NO_WORKER",
+    "active_workers",
+    "all_well",
+    "request_runs",
+    "run_as_json",
+    "syncs",
+    "user",
+    "warn_without_worker",
+]
 
-NO_WORKER = "No worker is running; the run waits. Start one: tds worker"
+NO_WORKER = "No worker is running; it waits. Start one: tds worker"
 
 syncs = typer.Typer(help="Read a source, all of it or what has changed.", no_args_is_help=True)
 
@@ -64,7 +73,7 @@ def sync_run(
     except StoppedError as stopped:
         raise StoppedError(stopped.number, "The runs go on without you. See how they are: tds status") from None
     if as_json:
-        print_json({"ok": all_well(runs, waited=wait), "runs": [_as_json(one) for one in runs]})
+        print_json({"ok": all_well(runs, waited=wait), "runs": [run_as_json(one) for one in runs]})
     if not all_well(runs, waited=wait):
         raise typer.Exit(FAILED)
 
@@ -145,12 +154,19 @@ async def _accept_open(session: AsyncSession, run_id: UUID, mode: RunMode) -> No
 
 async def warn_without_worker(opened: Runtime) -> None:
     """Say so if nobody is there to carry out what was asked for."""
-    from app.tds.core.service import TDSService
+    if not await active_workers(opened):
+        warn(NO_WORKER)
+
+
+async def active_workers(opened: Runtime) -> int:
+    """How many workers there are, in all processes."""
+    from sqlalchemy import func, select
+
+    from app.tds.core.service import alive
+    from app.tds.models import TDSWorker
 
     async with opened.database.session() as session:
-        stats = await TDSService(session).get_sync_stats()
-    if not stats["active_workers"]:
-        warn(NO_WORKER)
+        return await session.scalar(select(func.count()).select_from(TDSWorker).where(alive())) or 0
 
 
 def all_well(runs: Sequence[TDSSyncRun], *, waited: bool = True) -> bool:
@@ -171,7 +187,8 @@ def user() -> str:
         return "tds"
 
 
-def _as_json(one: TDSSyncRun) -> dict[str, Any]:
+def run_as_json(one: TDSSyncRun) -> dict[str, Any]:
+    """A run in JSON values."""
     ended = one.completed_at
     return {
         "id": one.id,

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["ago", "console", "count", "dim", "print_json", "seconds", "short_id", "state", "table", "visible", "warn"]
 
 _WIDE: Final = 110
+_WHOLE: Final = {"id": 8, "fingerprint": 16, "state": 11}
+"""Columns that are of no use cut, and how wide they are: what stands there is typed into the next command."""
 _COLOURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("healthy", "completed", "equal", "in step", "resolved", "create", "update", "delete"), "green"),
-    **dict.fromkeys(("pending", "processing", "queued", "retry", "degraded", "busy", "draining"), "yellow"),
+    **dict.fromkeys(("pending", "processing", "queued", "retry", "degraded", "busy", "draining", "paused"), "yellow"),
     **dict.fromkeys(("critical", "stalled", "failed", "dead letter", "given up", "different", "not in step"), "red"),
 }
 _MINUTE: Final = 60
@@ -72,7 +74,13 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
 
     made = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="ellipsis", no_wrap=name in right)
+        made.add_column(
+            name,
+            justify="right" if name in right else "left",
+            overflow="ellipsis",
+            no_wrap=name in right or name in _WHOLE,
+            min_width=_WHOLE.get(name),
+        )
     return made
 
 

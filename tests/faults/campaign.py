@@ -32,6 +32,8 @@ assert breakage.__all__, "importing it registers the faults"
 _WARM_SECONDS: Final = 2.0
 _AFTER_SECONDS: Final = 3.0
 _REST_SECONDS: Final = 30.0
+_SENDING_SECONDS: Final = 60.0
+"""The source waits twice as long before each try of a delivery: half a minute before the eighth."""
 _POLL: Final = 0.05
 _SHOWN_TIMELINES: Final = 3
 _LOADED: Final = (EntityType.PRODUCT, EntityType.CUSTOMER)
@@ -117,6 +119,7 @@ class Campaign:
             deliveries=await self._deliveries(),
             records=await scene.control.records(),
             made=scene.stream.made,
+            workers={node.name: node.pid for node in self.cluster.workers},
             fault_began=fault_began,
             fault_ended=fault_ended,
             rng=scene.rng,
@@ -131,9 +134,9 @@ class Campaign:
 
     async def _settle(self, scene: Scene) -> str | None:
         """Let everything come to rest; where webhooks were dropped, have full runs find what they would have told."""
-        settled = await scene.control.settle(_REST_SECONDS)
+        settled = await scene.control.settle(_SENDING_SECONDS)
         if not settled.settled:
-            return f"{settled.pending} webhooks could not be delivered within {_REST_SECONDS:.0f} s"
+            return f"{settled.pending} webhooks could not be delivered within {_SENDING_SECONDS:.0f} s"
         lateness = await self._rest()
         if lateness is None and scene.stream.plan.drop:
             for entity in _LOADED:

@@ -40,6 +40,7 @@ Strike = Callable[[Scene], Awaitable[None]]
 
 _REGISTERED: Final[dict[str, Strike]] = {}
 FAULTS: Final[Mapping[str, Strike]] = _REGISTERED
+_ON_DEMAND: Final[set[str]] = set()
 
 COMPANIONS: Final = (
     "kill-worker",
@@ -54,11 +55,13 @@ COMPANIONS: Final = (
 """Faults that come as a second one, beside any other."""
 
 
-def fault(name: str) -> Callable[[Strike], Strike]:
-    """Register a fault."""
+def fault(name: str, *, dealt: bool = True) -> Callable[[Strike], Strike]:
+    """Register a fault. One that is not ``dealt`` comes only where it is asked for by name: it is not healed yet."""
 
     def register(function: Strike) -> Strike:
         _REGISTERED[name] = function
+        if not dealt:
+            _ON_DEMAND.add(name)
         return function
 
     return register
@@ -70,13 +73,13 @@ async def strike(name: str, scene: Scene) -> None:
 
 
 def deck(seed: int, rounds: int, only: str | None = None) -> list[tuple[str, ...]]:
-    """The faults of each round: every fault comes before any comes again; some rounds have a second one."""
+    """The faults of each round: every one that is dealt comes before any comes again; some rounds have a second one."""
     if only is not None:
         return [(only,)] * rounds
     rng = random.Random(f"{seed}/deck")
     dealt: list[tuple[str, ...]] = []
     while len(dealt) < rounds:
-        shuffled = sorted(FAULTS)
+        shuffled = sorted(FAULTS.keys() - _ON_DEMAND)
         rng.shuffle(shuffled)
         dealt += [_with_companion(name, rng) for name in shuffled]
     return dealt[:rounds]

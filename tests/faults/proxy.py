@@ -24,6 +24,8 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._is_cut = False
+        self._opened = 0
+        self._forgotten = 0
         self._server: asyncio.Server | None = None
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,6 +53,10 @@ class Proxy:
     def resume(self) -> None:
         """Forward again, beginning with what was kept back."""
         self._flowing.set()
+
+    def forget(self) -> None:
+        """Never forward again what comes over the connections open now, nor their end: as a NAT that forgets them."""
+        self._forgotten = self._opened
 
     def cut(self) -> None:
         """Reset every connection, and each new one at once."""
@@ -109,9 +115,10 @@ class Proxy:
         writer: asyncio.StreamWriter,
     ) -> None:
         """Forward until either side ends; what it said last is still passed on."""
+        self._opened += 1
         directions = [
-            asyncio.ensure_future(self._pipe(reader, server)),
-            asyncio.ensure_future(self._pipe(answers, writer)),
+            asyncio.ensure_future(self._pipe(self._opened, reader, server)),
+            asyncio.ensure_future(self._pipe(self._opened, answers, writer)),
         ]
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
@@ -120,12 +127,18 @@ class Proxy:
                 direction.cancel()
             await asyncio.gather(*directions, return_exceptions=True)
 
-    async def _pipe(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pipe(self, number: int, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
-            while data := await source.read(_CHUNK):
-                await self._flowing.wait()
+            while data := await self._read(number, source):
                 sink.write(data)
                 await sink.drain()
+
+    async def _read(self, number: int, source: asyncio.StreamReader) -> bytes:
+        data = await source.read(_CHUNK)
+        await self._flowing.wait()
+        while number <= self._forgotten:
+            await asyncio.Event().wait()
+        return data
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

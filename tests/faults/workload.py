@@ -126,9 +126,12 @@ class Stream:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        """Choose the records that get more than their share."""
+        self._hot = [self._any() for _ in range(self.plan.hot)]
+
     async def run(self) -> None:
         """Change until ``stop``."""
-        self._hot = [self._any() for _ in range(self.plan.hot)]
         due = time.monotonic()
         while not self._stopping.is_set():
             await self.change(max(1, round(self.plan.per_second * _TICK)))

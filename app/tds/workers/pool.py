@@ -19,6 +19,7 @@ from app.tds.core.apply import Applier
 from app.tds.core.ports import Source
 from app.tds.core.validation import validate_batch
 from app.tds.sql import statement
+from app.tds.workers.jobs import JobRunner
 from app.tds.workers.loop import Loop
 from app.tds.workers.maintenance import Maintenance
 from app.tds.workers.runner import Runner
@@ -88,9 +89,11 @@ class WorkerPool:
         settings, stop = self._settings, self.stopping
         runner = Runner(self._database, self._sources, self.doorbell, settings, self.name, stopping=stop)
         maintenance = Maintenance(self._database, self.doorbell, settings, self.name)
+        jobs = JobRunner(self._database, self._sources, self.doorbell, settings, self.name)
         return [
             self._loop("validator", self._validate, "inbox"),
             self._loop("runner", runner.step, "runs"),
+            self._loop("jobs", jobs.step, "jobs"),
             Loop("maintenance", maintenance.step, stop, settings.lease_seconds / 2),
             *(self._loop(worker.name, partial(_batch, worker), "queue") for worker in self.workers),
         ]

@@ -9,7 +9,7 @@ from tests.faults.cluster import LEASE_SECONDS
 from tests.faults.faults import Scene, fault
 from tests.faults.promises.leases import remember_finished
 
-__all__ = ["tcp_cut", "tcp_stall"]
+__all__ = ["tcp_cut", "tcp_forget", "tcp_stall"]
 
 
 def _any_node(scene: Scene) -> str:
@@ -27,6 +27,16 @@ async def tcp_cut(scene: Scene) -> None:
     proxy.cut()
     await asyncio.sleep(scene.rng.uniform(0.5, 3.0))
     proxy.mend()
+
+
+@fault("tcp-forget", dealt=False)
+async def tcp_forget(scene: Scene) -> None:
+    """One process's connections fall silent for ever, without an end; new ones are possible."""
+    name = _any_node(scene)
+    scene.notes.append(f"forgot the connections of {name}")
+    await scene.runs.request_both()
+    await asyncio.sleep(scene.rng.uniform(0, 0.3))
+    scene.cluster.proxies[name].forget()
 
 
 @fault("tcp-stall")

@@ -54,13 +54,15 @@ class History:
 class Evidence:
     """One round: what the source says it did, when the fault began and ended (epoch), and the database.
 
-    ``lateness`` is why the round did not come to rest, if it did not. ``recovery`` is filled in by its check.
+    ``workers`` are process ids by name. ``lateness`` is why the round did not come to rest, if it did not.
+    ``recovery`` is filled in by its check.
     """
 
     connection: Connection
     deliveries: list[Delivery]
     records: Records
     made: Mapping[int, float]
+    workers: Mapping[str, int]
     fault_began: float
     fault_ended: float
     rng: random.Random

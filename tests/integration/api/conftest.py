@@ -11,7 +11,7 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from pydantic import SecretStr
 
 from app.bootstrap import Runtime
-from app.core.config import Settings, WebhookSettings, ZohoSettings
+from app.core.config import ServerSettings, Settings, WebhookSettings, ZohoSettings
 from app.core.database import Database
 from app.core.doorbell import Doorbell
 from app.main import create_app
@@ -19,6 +19,7 @@ from app.tds.sources.zoho import ZohoSource
 from app.tds.targets.erp import erp_targets
 
 SECRET = "examplesecret123"
+TOKEN = "example-admin-token"
 
 Sign = Callable[..., dict[str, str]]
 
@@ -27,7 +28,9 @@ Sign = Callable[..., dict[str, str]]
 def runtime(database: Database) -> Runtime:
     """A runtime whose source accepts webhooks signed with SECRET."""
     zoho = ZohoSettings(webhook_secret=SecretStr(SECRET))
-    settings = Settings.load(zoho=zoho, webhook=WebhookSettings(max_bytes=16_384))
+    settings = Settings.load(
+        zoho=zoho, webhook=WebhookSettings(max_bytes=16_384), server=ServerSettings(admin_token=SecretStr(TOKEN))
+    )
     return Runtime(settings, database, Doorbell(database), {"zoho": ZohoSource(zoho)}, erp_targets())
 
 

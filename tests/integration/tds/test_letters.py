@@ -10,6 +10,7 @@ from app.core.database import Database
 from app.core.errors import InvalidError, NotFoundError
 from app.tds.core.dead_letter_service import DeadLetterResolvedError, DeadLetterService
 from app.tds.core.errors import MappingError
+from app.tds.core.letter_criteria import LetterCriteria
 from app.tds.core.ports import Source
 from tests.support.pipeline import (
     NOW,
@@ -211,9 +212,9 @@ class TestFind:
             everything = await service.find()
             assert [one.id for one in everything] == sorted((one.id for one in everything), reverse=True)
             assert len(everything) == 4
-            assert len(await service.find(entity_type="customer")) == 1
+            assert len(await service.find(LetterCriteria(entity_type="customer"))) == 1
             same = [one for one in everything if one.source_entity_id in {"1", "2"}]
             assert len({one.fingerprint for one in same}) == 1
-            assert len(await service.find(fingerprint=same[0].fingerprint)) == 2
+            assert len(await service.find(LetterCriteria(fingerprint=same[0].fingerprint))) == 2
             await service.resolve(same[0].id, note="x")
-            assert [len(await service.find(resolved=state)) for state in (False, True, None)] == [3, 1, 4]
+            assert [len(await service.find(LetterCriteria(resolved=state))) for state in (False, True, None)] == [3, 1, 4]
