@@ -188,7 +188,7 @@ def dry_run(letter: LetterId, *, payload: Payload = None, as_json: AsJson = Fals
         async with letter_service() as (_, service):
             found = await find_letter(service.db, letter)
             result = await service.dry_run(found.id, document)
-        print_json(dry_run_as_json(result)) if as_json else print_dry_run(found, result)
+        print_json(dry_run_as_json(result)) if as_json else print_dry_run(found, result, payload=payload)
 
     run(look())
 

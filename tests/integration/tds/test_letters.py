@@ -217,4 +217,6 @@ class TestFind:
             assert len({one.fingerprint for one in same}) == 1
             assert len(await service.find(LetterCriteria(fingerprint=same[0].fingerprint))) == 2
             await service.resolve(same[0].id, note="x")
-            assert [len(await service.find(LetterCriteria(resolved=state))) for state in (False, True, None)] == [3, 1, 4]
+            states = [LetterCriteria(resolved=state) for state in (False, True, None)]
+            assert [len(await service.find(one)) for one in states] == [3, 1, 4]
+            assert [await service.count(one) for one in states] == [3, 1, 4]
