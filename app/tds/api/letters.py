@@ -70,7 +70,11 @@ def _detail(service: DeadLetterService, letter: TDSDeadLetterQueue) -> LetterDet
 
 def add_letter_routes(router: APIRouter, desk: Desk) -> None:
     """Routes that look at letters, and that do something to one."""
+    _add_looks(router, desk)
+    _add_actions(router, desk)
 
+
+def _add_looks(router: APIRouter, desk: Desk) -> None:
     @router.get("/dead-letters", operation_id="listDeadLetters")
     async def list_letters(
         query: Annotated[LetterQuery, Query()], request: Request, response: Response
@@ -100,6 +104,8 @@ def add_letter_routes(router: APIRouter, desk: Desk) -> None:
         async with _service(desk) as service:
             return _detail(service, await service.get(letter_id))
 
+
+def _add_actions(router: APIRouter, desk: Desk) -> None:
     @router.patch("/dead-letters/{letter_id}", operation_id="editDeadLetter")
     async def edit_letter(letter_id: UUID, body: EditBody, request: Request) -> LetterDetail:
         """Keep a mended document, or a half mended one: ``problems`` tells what is still wrong with it."""

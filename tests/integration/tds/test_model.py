@@ -109,7 +109,7 @@ class Machine(RuleBasedStateMachine):
         """Run one statement in a transaction of its own."""
         async with self.database.transaction() as session:
             result = await session.execute(text(sql), values)
-            return list(result.all()) if result.returns_rows else []
+            return list(result.all()) if sql.startswith("SELECT") else []
 
     @rule(entity=st.sampled_from(ENTITIES), minutes=st.none() | st.integers(0, 3), bad=st.integers(0, 9))
     def tell(self, entity: str, minutes: int | None, bad: int) -> None:
@@ -258,7 +258,7 @@ def test_the_promises_hold_for_any_history(database_url: str) -> None:
         max_examples=25,
         stateful_step_count=30,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow],
         derandomize=True,
     )
     run_state_machine_as_test(Machine, settings=drawn)
