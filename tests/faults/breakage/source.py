@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from app.sandbox.zoho.contract import FaultRule
 from tests.faults.faults import Scene, fault
@@ -14,10 +15,12 @@ async def _with_rules(scene: Scene, *rules: FaultRule) -> None:
     """Put rules in force, have runs meet them, and take them away again."""
     await scene.control.add_faults(*rules)
     try:
-        await scene.runs.request_both()
-        await asyncio.sleep(scene.rng.uniform(2.5, 4.0))
-    finally:
+        ends = time.monotonic() + scene.rng.uniform(2.5, 4.0)
+        while time.monotonic() < ends:
+            await scene.runs.request_both()  # one that is open already may have read all it wanted
+            await asyncio.sleep(min(0.5, max(0.0, ends - time.monotonic())))
         fired = sum(rule.fired for rule in await scene.control.faults())
+    finally:
         await scene.control.clear_faults()
     scene.notes.append(f"{fired} calls were spoilt")
 
