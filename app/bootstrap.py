@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.core.config import Settings
 from app.core.database import Database, configure
 from app.core.doorbell import Doorbell
-from app.core.errors import ConfigurationError
+from app.core.errors import ConfigurationError, TdsError
 from app.core.events.event_bus import event_bus
+from app.core.telemetry import get_logger
 from app.migrations.runner import schema_status, upgrade_engine
 from app.tds.core.apply import Applier
 from app.tds.core.ports import Source, Target
@@ -27,7 +28,12 @@ from app.tds.workers.pool import WorkerPool
 
 __all__ = ["Runtime", "SchemaBehindError", "build_applier", "build_pool", "open_database", "open_runtime"]
 
+if TYPE_CHECKING:
+    from app.core.embedded import EmbeddedPostgres
+
+_log = get_logger(__name__)
 _NAMED_SOURCES: Final = ("zoho",)
+_LOOK_AFTER_SECONDS: Final = 2.0
 
 
 class SchemaBehindError(ConfigurationError):
@@ -69,9 +75,25 @@ async def _database_url(settings: Settings) -> AsyncGenerator[str]:
     connection = await asyncio.to_thread(server.start)
     try:
         await asyncio.to_thread(server.ensure_database, settings.database.name)
-        yield connection.url(settings.database.name)
+        keeping = asyncio.ensure_future(_keep_running(server))
+        try:
+            yield connection.url(settings.database.name)
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
     finally:
         await asyncio.to_thread(server.stop_using)
+
+
+async def _keep_running(server: EmbeddedPostgres) -> None:
+    """Bring the embedded server back when it was killed: its users are its only administrators."""
+    while True:
+        await asyncio.sleep(_LOOK_AFTER_SECONDS)
+        try:
+            await asyncio.to_thread(server.start)
+        except (TdsError, OSError) as error:
+            _log.error("embedded_postgresql_down", error=str(error))
 
 
 async def _check_schema(database: Database, settings: Settings) -> None:

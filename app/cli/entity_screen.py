@@ -121,7 +121,7 @@ def _queue(items: Sequence[TDSSyncQueue]) -> Table | None:
             state(one.status.value),
             one.outcome.value if one.outcome else "-",
             str(one.attempts),
-            _span(one.received_at, one.completed_at),
+            _span(one.created_at, one.completed_at),
             dim(short_id(one.id)),
         ),
     )

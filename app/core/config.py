@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.core.errors import ConfigurationError
 
@@ -50,9 +50,27 @@ class HomeSettings(BaseSettings):
     model_config = _group("TDS_")
     home: Path = Field(default_factory=default_home)
 
+    @field_validator("home", mode="before")
+    @classmethod
+    def _not_blank(cls, value: object) -> object:
+        return default_home() if value == "" else value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        path = value.expanduser()
+        if not path.is_absolute():
+            raise ValueError("must be an absolute path, or every folder you start tds in has a database of its own")
+        return path
+
 
 class DatabaseSettings(BaseSettings):
-    """``TDS_DATABASE_*``: which PostgreSQL; with no URL, the embedded one."""
+    """``TDS_DATABASE_*``: which PostgreSQL; with no URL, the embedded one.
+
+    A connection may fall silent without an end (a firewall that forgot it). Then the client gives a statement up after
+    ``statement_seconds``, and the server a transaction that nobody goes on with after ``idle_transaction_seconds``,
+    and with it its locks.
+    """
 
     model_config = _group("TDS_DATABASE_")
     url: SecretStr | None = None
@@ -61,6 +79,8 @@ class DatabaseSettings(BaseSettings):
     pool_timeout: PositiveSeconds = 30.0
     statement_cache: int = Field(default=200, ge=0, description="0 behind PgBouncer in transaction mode.")
     application_name: str = "tds"
+    statement_seconds: PositiveSeconds | None = 60.0
+    idle_transaction_seconds: PositiveSeconds = 30.0
 
     @field_validator("url")
     @classmethod
@@ -105,7 +125,7 @@ class QueueSettings(BaseSettings):
     batch_size: int = Field(default=100, ge=1, le=5_000)
     lease_seconds: PositiveSeconds = 10.0
     poll_seconds: PositiveSeconds = 2.0
-    run_lease_seconds: PositiveSeconds = 30.0
+    run_lease_seconds: PositiveSeconds = 15.0
     high_water: int = Field(default=20_000, ge=1, description="Pollers hold back while more than this waits.")
     parent_wait_hours: float = Field(default=24.0, gt=0)
     quarantine_after: int = Field(default=3, ge=1, description="Workers an item may take down with it.")
@@ -205,6 +225,8 @@ class Settings(BaseModel):
             }
         except ValidationError as error:
             raise ConfigurationError(_explain(error)) from error
+        except SettingsError as error:
+            raise ConfigurationError(f"a TDS_* variable that takes JSON does not hold JSON: {error}") from error
         return cls(**(values | groups))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
 import orjson
@@ -60,7 +60,8 @@ class Database:
         url: ``postgresql://``, ``postgres://`` or ``postgresql+asyncpg://``, with libpq's parameters
             (``?host=/socket/dir``, ``sslmode``, ``sslrootcert``, ``target_session_attrs``, ...).
         settings: pool and statement cache. ``statement_cache`` 0 is for PgBouncer in transaction mode: no statement
-            outlives its transaction, and no ``jit`` setting is sent, which PgBouncer would refuse.
+            outlives its transaction, and no server settings are sent, which PgBouncer would refuse: set ``jit``,
+            timeouts and keepalives for the role then.
 
     Raises:
         ConfigurationError: the URL is none of PostgreSQL.
@@ -111,23 +112,47 @@ def _connect_arguments(url: str, settings: DatabaseSettings) -> dict[str, Any]:
         "dsn": dsn,
         "statement_cache_size": settings.statement_cache,
         "prepared_statement_cache_size": settings.statement_cache,
-        "server_settings": {"application_name": settings.application_name, "jit": "off"},
+        "command_timeout": settings.statement_seconds,
+        "server_settings": {"application_name": settings.application_name},
     }
     if settings.statement_cache == 0:
         arguments["prepared_statement_name_func"] = _unique_name
-        del arguments["server_settings"]["jit"]
+    else:
+        arguments["server_settings"] |= _server_settings(settings)
     return arguments if timeout is None else arguments | {"timeout": timeout}
+
+
+def _server_settings(settings: DatabaseSettings) -> dict[str, str]:
+    """What PgBouncer would refuse: no JIT for short statements, and an end to connections that fell silent."""
+    idle = f"{int(settings.idle_transaction_seconds * 1000)}ms"
+    return {
+        "jit": "off",
+        "idle_in_transaction_session_timeout": idle,
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": idle,
+    }
 
 
 def _asyncpg_dsn(url: str) -> tuple[str, float | None]:
     """The URL as asyncpg wants it, and libpq's ``connect_timeout`` in seconds, which asyncpg takes apart from it."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     if parts.scheme not in _SCHEMES:
         raise ConfigurationError("the database URL must start with postgresql:// (TDS runs on PostgreSQL only)")
     query = dict(parse_qsl(parts.query))
     timeout = _seconds(query.pop("connect_timeout", "0"))
     kept = urlencode({name: value for name, value in query.items() if name not in _LIBPQ_ONLY})
     return urlunsplit(("postgresql", parts.netloc, parts.path, kept, "")), timeout
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"TDS_DATABASE_URL cannot be read: {error}") from error
+    return parts
 
 
 def _seconds(text: str) -> float | None:

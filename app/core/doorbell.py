@@ -23,6 +23,7 @@ _log = get_logger(__name__)
 _CHANNEL: Final = "tds_work"
 _EVERY: Final = 0.05
 _RECONNECT: Final = 2.0
+_PROBE_SECONDS: Final = 30.0
 _NOTIFY: Final = text("SELECT pg_notify(:channel, :bell)")
 
 
@@ -90,7 +91,11 @@ class Doorbell:
             for bell in list(self._listeners):  # whatever was rung before is not heard any more
                 self._wake(bell)
             try:
-                await ended.wait()
+                while not ended.is_set():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(ended.wait(), _PROBE_SECONDS)
+                    if not ended.is_set():  # a connection may fall silent without an end
+                        await driver.execute("SELECT 1", timeout=_PROBE_SECONDS)
             finally:
                 self.listening = False
                 with suppress(Exception):

@@ -46,7 +46,7 @@ _PROCESSORS: Final[list[Processor]] = [*_SHARED, ProcessorFormatter.wrap_for_for
 
 _LEVELS: Final[Mapping[str, int]] = logging.getLevelNamesMapping()
 _OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic", "sqlalchemy")
-_CHATTY: Final = ("asyncio", "httpcore2", "httpx2", "sqlalchemy.engine", "sqlalchemy.pool")
+_CHATTY: Final = ("alembic", "asyncio", "httpcore2", "httpx2", "sqlalchemy.engine", "sqlalchemy.pool")
 """Talk at info level about each call, with whole URLs in it."""
 
 

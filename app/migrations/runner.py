@@ -86,7 +86,7 @@ async def upgrade_engine(engine: AsyncEngine) -> SchemaStatus:
 
 
 async def _upgrade_url(url: str) -> None:
-    database = Database(url, DatabaseSettings())
+    database = Database(url, DatabaseSettings(statement_seconds=None))
     try:
         await upgrade_engine(database.engine)
     finally:

@@ -40,7 +40,6 @@ Strike = Callable[[Scene], Awaitable[None]]
 
 _REGISTERED: Final[dict[str, Strike]] = {}
 FAULTS: Final[Mapping[str, Strike]] = _REGISTERED
-_ON_DEMAND: Final[set[str]] = set()
 
 COMPANIONS: Final = (
     "kill-worker",
@@ -55,13 +54,11 @@ COMPANIONS: Final = (
 """Faults that come as a second one, beside any other."""
 
 
-def fault(name: str, *, dealt: bool = True) -> Callable[[Strike], Strike]:
-    """Register a fault. One that is not ``dealt`` comes only where it is asked for by name: it is not healed yet."""
+def fault(name: str) -> Callable[[Strike], Strike]:
+    """Register a fault."""
 
     def register(function: Strike) -> Strike:
         _REGISTERED[name] = function
-        if not dealt:
-            _ON_DEMAND.add(name)
         return function
 
     return register
@@ -79,7 +76,7 @@ def deck(seed: int, rounds: int, only: str | None = None) -> list[tuple[str, ...
     rng = random.Random(f"{seed}/deck")
     dealt: list[tuple[str, ...]] = []
     while len(dealt) < rounds:
-        shuffled = sorted(FAULTS.keys() - _ON_DEMAND)
+        shuffled = sorted(FAULTS)
         rng.shuffle(shuffled)
         dealt += [_with_companion(name, rng) for name in shuffled]
     return dealt[:rounds]

@@ -208,8 +208,8 @@ def _word(name: str, value: str) -> str:
 
 
 def _priority(value: int) -> int:
-    if not 1 <= value <= 10:  # noqa: PLR2004 - the range of the column
-        raise InvalidError(f"priority {value} is not between 1 (last) and 10 (first)")
+    if type(value) is not int or not 1 <= value <= 10:  # noqa: PLR2004 - the range of the column
+        raise InvalidError(f"priority {value!r} is not a whole number between 1 (last) and 10 (first)")
     return value
 
 

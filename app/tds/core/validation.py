@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -34,6 +35,7 @@ _log = get_logger(__name__)
 _WEBHOOK_PRIORITY: Final = 5
 _RUN_PRIORITY: Final = 3
 _KEPT_PAYLOAD: Final = 1_000_000
+_FARTHEST_AHEAD: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | _Refused:
     if source is None:
         return _Refused(row, Dead("unknown_source", f"no source named {row.source!r} is configured", spent=0))
     try:
-        return source.map(
+        change = source.map(
             StoredEvent(
                 body=row.body,
                 headers=orjson.loads(row.headers),
@@ -87,12 +89,28 @@ def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | _Refused:
                 operation=OperationType(row.operation) if row.operation else None,
             )
         )
+        _refuse_future(change, row.created_at)
     except MappingError as error:
         dead = Dead(error.reason, error.message[:2_000], error.errors, spent=0)
         return _Refused(row, dead, error.entity_type, error.source_entity_id)
     except Exception as error:  # noqa: BLE001 - a bug of a mapping must cost one event, never the pipeline
         _log.exception("mapping_crashed", event_id=str(row.id), source=row.source)
         return _Refused(row, Dead("mapping_crashed", f"{type(error).__name__}: {error}"[:2_000], spent=0))
+    return change
+
+
+def _refuse_future(change: Change, received_at: datetime) -> None:
+    """A time that is far ahead would win against every later change: it is an error, and nobody's clock."""
+    if change.version_time is not None and change.version_time > received_at + _FARTHEST_AHEAD:
+        error = FieldError(
+            "last_modified_time", f"{change.version_time.isoformat()} is in the future", "time_in_future"
+        )
+        raise MappingError(
+            [error],
+            code="time_in_future",
+            entity_type=change.entity_type,
+            source_entity_id=change.source_entity_id,
+        )
 
 
 def _entry(row: Row[Any], change: Change) -> QueueEntry:

@@ -15,6 +15,7 @@ from app.core.config import QueueSettings
 from app.core.database import Database
 from app.core.doorbell import Doorbell
 from app.core.telemetry import get_logger
+from app.tds.core import claims
 from app.tds.core.apply import Applier
 from app.tds.core.ports import Source
 from app.tds.core.validation import validate_batch
@@ -110,6 +111,7 @@ class WorkerPool:
 
     async def _validate(self) -> bool:
         async with self._database.transaction() as session:
+            await claims.guard(session, lease=self._settings.lease_seconds)
             report = await validate_batch(session, self._sources, limit=self._settings.batch_size)
         if report.queued:
             self.doorbell.ring("queue")

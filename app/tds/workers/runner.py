@@ -30,10 +30,10 @@ from app.tds.types import EntityType
 __all__ = ["Runner"]
 
 _log = get_logger(__name__)
-_GIVE_UP_AFTER: Final = 10
+_GIVE_UP_AFTER: Final = 60
 _ROOM_SECONDS: Final = 0.5
-_FIRST_PAUSE: Final = 5.0
-_LONGEST_PAUSE: Final = 600.0
+_FIRST_PAUSE: Final = 2.0
+_LONGEST_PAUSE: Final = 60.0
 
 T = TypeVar("T")
 

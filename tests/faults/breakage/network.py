@@ -29,7 +29,7 @@ async def tcp_cut(scene: Scene) -> None:
     proxy.mend()
 
 
-@fault("tcp-forget", dealt=False)
+@fault("tcp-forget")
 async def tcp_forget(scene: Scene) -> None:
     """One process's connections fall silent for ever, without an end; new ones are possible."""
     name = _any_node(scene)

@@ -110,8 +110,9 @@ class TestUnmappable:
             (b'{"item":{"item_id":"1","name":"x","rate":"free"}}', "invalid_field"),
             (b'{"item":' + b'{"a":' * 1_500 + b"1" + b"}" * 1_500 + b"}", "too_deep"),
             (b'{"item":{"item_id":1.5e300,"name":"x"}}', "invalid_field"),
+            (b'{"item":{"item_id":"1","name":"x","last_modified_time":"9999-12-31T23:59:59+0000"}}', "time_in_future"),
         ],
-        ids=["text", "empty", "bytes", "array", "unknown", "no-id", "nul", "field", "deep", "float-id"],
+        ids=["text", "empty", "bytes", "array", "unknown", "no-id", "nul", "field", "deep", "float-id", "future"],
     )
     async def test_it_is_accepted_and_becomes_a_dead_letter(
         self, client: AsyncClient, database: Database, runtime: Runtime, body: bytes, code: str

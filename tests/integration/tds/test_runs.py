@@ -266,10 +266,10 @@ class TestTrouble:
         assert found["error_summary"]
 
     async def test_a_source_that_never_tells_its_last_page_fails_in_the_end(self, database: Database) -> None:
-        """Empty pages bring nothing on: ten such attempts in a row are enough."""
+        """Empty pages bring nothing on: sixty such attempts in a row (an hour) are enough."""
         await ask(database)
         source = FakeSource(records(150), last_is_told=False)
-        for _ in range(12):
+        for _ in range(62):
             await read(database, source)
             await due_now(database)
         found = await the_run(database)
@@ -284,10 +284,10 @@ class TestTrouble:
         assert (found["status"], found["attempts"], found["locked_by"]) == ("processing", 1, None)
 
     async def test_unavailable_it_rests_longer_each_time_and_then_fails(self, database: Database) -> None:
-        """Ten in a row, without a page between them."""
+        """Sixty in a row, without a page between them: an hour, since the pauses grow to a minute."""
         await ask(database)
-        source = FakeSource(records(1), failures=deque(SourceUnavailableError("down") for _ in range(10)))
-        for attempt in range(1, 10):
+        source = FakeSource(records(1), failures=deque(SourceUnavailableError("down") for _ in range(60)))
+        for attempt in range(1, 60):
             await read(database, source)
             found = await the_run(database)
             assert (found["status"], found["attempts"]) == ("processing", attempt)
@@ -296,11 +296,11 @@ class TestTrouble:
         assert (await the_run(database))["status"] == "failed"
 
     async def test_a_page_between_troubles_begins_the_count_anew(self, database: Database) -> None:
-        """P7: nine errors long ago and one now are not ten in a row."""
+        """P7: 59 errors long ago and one now are not sixty in a row."""
         await ask(database)
-        down: list[BaseException | None] = [SourceUnavailableError("down") for _ in range(9)]
+        down: list[BaseException | None] = [SourceUnavailableError("down") for _ in range(59)]
         source = FakeSource(records(250), failures=deque([*down, None, SourceUnavailableError("again")]))
-        for _ in range(10):
+        for _ in range(60):
             await read(database, source)
             await due_now(database)
         assert source.served == [0]

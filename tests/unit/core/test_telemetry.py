@@ -70,7 +70,7 @@ class TestConfigureLogging:
         get_logger("app.test").warning("loud")
         assert [line["event"] for line in lines(capsys)] == ["loud"]
 
-    @pytest.mark.parametrize("name", ["uvicorn.error", "uvicorn.access", "alembic.runtime.migration", "elsewhere"])
+    @pytest.mark.parametrize("name", ["uvicorn.error", "uvicorn.access", "elsewhere"])
     def test_renders_standard_loggers_the_same_way(self, capsys: pytest.CaptureFixture[str], name: str) -> None:
         """Other libraries' lines have the same keys, and their extras, once."""
         logging.getLogger("uvicorn").addHandler(logging.StreamHandler())
