@@ -170,6 +170,25 @@ class TestPages:
                 await read(other, EntityType.PRODUCT)
 
 
+class TestFetch:
+    """One record by its id."""
+
+    @pytest.mark.parametrize("entity", [EntityType.PRODUCT, EntityType.CUSTOMER])
+    async def test_reads_it_whole_or_says_that_there_is_none(
+        self, sandbox: SandboxControl, source: ZohoSource, entity: EntityType
+    ) -> None:
+        """The id maps to itself; an id that Zoho does not know is None, not an error."""
+        records = await sandbox.records()
+        known = next(iter(records.items if entity is EntityType.PRODUCT else records.customers))
+        found = await source.fetch(entity, known)
+        assert found is not None
+        event = StoredEvent(
+            body=found.body, headers={}, entity_type=found.entity_type, source_entity_id=None, operation=None
+        )
+        assert source.map(event).source_entity_id == known
+        assert await source.fetch(entity, "999999999999999999") is None
+
+
 class TestWire:
     """What only a real connection shows."""
 

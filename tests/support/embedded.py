@@ -127,7 +127,9 @@ def assert_gone(home: Path) -> None:
 
 def kill_one(home: Path, part: str) -> None:
     """``kill -9`` the one process whose command line contains ``part``, and see it gone."""
-    (victim,) = processes_of(home, part)
+    found = processes_of(home, part)
+    # A child that was forked this moment still bears its parent's command line.
+    (victim,) = [process for process in found if process.ppid() not in {one.pid for one in found}]
     victim.kill()
     wait_until(lambda: victim.pid not in {process.pid for process in processes_of(home, part)})
 

@@ -271,7 +271,7 @@ def records(amount: int, *, first: int = 0) -> list[RawRecord]:
 class FakeSource:
     """A source that reads `body`'s JSON. ``failures`` are raised in turn, each when a page is asked for; None lets
     one page pass. ``gate``, if set, is waited for before each page. ``mapping_error`` is raised by every mapping.
-    Unless ``last_is_told``, the pages just end.
+    Unless ``last_is_told``, the pages just end. ``single`` are records that are only had by their id.
     """
 
     data: Sequence[RawRecord] = ()
@@ -283,6 +283,8 @@ class FakeSource:
     last_is_told: bool = True
     since: list[datetime | None] = field(default_factory=list[datetime | None])
     served: list[int] = field(default_factory=list[int])
+    single: dict[str, RawRecord] = field(default_factory=dict[str, RawRecord])
+    fetched: list[str] = field(default_factory=list[str])
     name: str = "zoho"
     entity_types: frozenset[EntityType] = frozenset({EntityType.PRODUCT})
 
@@ -332,6 +334,12 @@ class FakeSource:
                 last=last and self.last_is_told,
             )
             number += 1
+
+    async def fetch(self, entity_type: EntityType, source_entity_id: str) -> RawRecord | None:
+        """The record of that id among the source's."""
+        self.fetched.append(source_entity_id)
+        del entity_type
+        return self.single.get(source_entity_id)
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -121,6 +121,10 @@ class Source(Protocol):
         """Read an entity: all of it, or what changed since ``since`` (with an overlap), from ``checkpoint`` on."""
         ...
 
+    async def fetch(self, entity_type: EntityType, source_entity_id: str) -> RawRecord | None:
+        """Read one record, whole; None if the source has none of that id."""
+        ...
+
     async def aclose(self) -> None:
         """Close connections."""
         ...

@@ -18,7 +18,7 @@ from app.tds.core.ledger import Folded, Key
 from app.tds.core.outcomes import ClaimedItem, Dead, Defer
 from app.tds.sql import statement
 
-__all__ = ["MissingParents", "for_entity", "for_pause", "park", "resolve", "wake"]
+__all__ = ["MissingParents", "entity_of", "for_entity", "for_pause", "park", "resolve", "wake"]
 
 _FOREVER: Final = timedelta(days=36_500)
 _FIRST_WAIT: Final = 5.0
@@ -29,6 +29,12 @@ _WAKE_LIMIT: Final = 1_000
 def for_entity(key: Key) -> str:
     """Waits until this entity exists locally."""
     return "entity:" + ":".join(key)
+
+
+def entity_of(wait: str) -> Key:
+    """The entity that a wait for an entity names."""
+    _, source, entity_type, source_entity_id = wait.split(":", 3)
+    return (source, entity_type, source_entity_id)
 
 
 def for_pause(source: str, entity_type: str) -> str:

@@ -23,12 +23,14 @@ from app.tds.sql import statement
 from app.tds.workers.jobs import JobRunner
 from app.tds.workers.loop import Loop
 from app.tds.workers.maintenance import Maintenance
+from app.tds.workers.parents import ParentFetcher
 from app.tds.workers.runner import Runner
 from app.tds.workers.worker import SyncWorker, worker_name
 
 __all__ = ["WorkerPool"]
 
 _log = get_logger(__name__)
+_PARENTS_SECONDS: Final = 60.0
 _BEAT_SECONDS: Final = 10.0
 _FAREWELL_SECONDS: Final = 5.0
 
@@ -90,11 +92,13 @@ class WorkerPool:
         settings, stop = self._settings, self.stopping
         runner = Runner(self._database, self._sources, self.doorbell, settings, self.name, stopping=stop)
         maintenance = Maintenance(self._database, self.doorbell, settings, self.name)
+        parents = ParentFetcher(self._database, self._sources, self.doorbell, self.name)
         jobs = JobRunner(self._database, self._sources, self.doorbell, settings, self.name)
         return [
             self._loop("validator", self._validate, "inbox"),
             self._loop("runner", runner.step, "runs"),
             self._loop("jobs", jobs.step, "jobs"),
+            Loop("parents", parents.step, stop, _PARENTS_SECONDS),
             Loop("maintenance", maintenance.step, stop, settings.lease_seconds / 2),
             *(self._loop(worker.name, partial(_batch, worker), "queue") for worker in self.workers),
         ]

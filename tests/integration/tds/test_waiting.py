@@ -9,14 +9,29 @@ from sqlalchemy import text
 
 from app.core.config import RetryOverride, RetrySettings
 from app.core.database import Database
+from app.core.doorbell import Doorbell
 from app.core.errors import ConfigurationError
 from app.tds.core import pauses
 from app.tds.core.apply import Applier
 from app.tds.core.outcomes import Dead, Defer
+from app.tds.core.ports import RawRecord
 from app.tds.core.retry import RetryPolicy
 from app.tds.core.waiting import MissingParents
 from app.tds.types import EntityType
-from tests.support.pipeline import TIME, FakeTarget, change, claimed, drain, enqueue, rows, value, worker
+from app.tds.workers.parents import ParentFetcher
+from tests.support.pipeline import (
+    TIME,
+    FakeSource,
+    FakeTarget,
+    change,
+    claimed,
+    drain,
+    enqueue,
+    execute,
+    rows,
+    value,
+    worker,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("isolated_bus")]
 
@@ -73,6 +88,21 @@ class TestMissingParent:
         await enqueue(database, change("branch", {"parent_source_id": None}, entity_type="customer"))
         await drain(database)
         assert {"name": "Branch 2", "parent": None} in await rows(database, PARENTS)
+
+    async def test_is_fetched_from_the_source_once_it_is_long_awaited(self, database: Database) -> None:
+        """It is asked for by id, once in ten minutes, and comes through the inbox like anything else."""
+        source = FakeSource(single={"head": RawRecord(body=b"{}", entity_type="customer", source_entity_id="head")})
+        source.entity_types = frozenset({EntityType.CUSTOMER})
+        fetcher = ParentFetcher(database, {"zoho": source}, Doorbell(database), "w")
+        await enqueue(database, change("branch", CHILD, entity_type="customer"))
+        await drain(database)
+        await fetcher.step()
+        assert source.fetched == []
+        await execute(database, "UPDATE tds_sync_queue SET deferrals = 3")
+        await fetcher.step()
+        await fetcher.step()
+        assert source.fetched == ["head"]
+        assert await value(database, "SELECT source_entity_id FROM tds_inbox_events WHERE status = 'pending'") == "head"
 
     def test_is_given_up_after_its_patience(self) -> None:
         """Each wait is longer, up to five minutes; after a day a person must look."""

@@ -23,10 +23,10 @@ from app.tds.core.ports import Page, RawRecord
 from app.tds.sources.zoho.client import Api, ZohoClient
 from app.tds.sources.zoho.failures import ZohoNotFoundError
 from app.tds.sources.zoho.mapping.convert import RefusedError, identifier, moment
-from app.tds.sources.zoho.schemas import ContactAnswer, ContactsAnswer, ItemsAnswer, Stub, decode
+from app.tds.sources.zoho.schemas import ContactAnswer, ContactsAnswer, ItemAnswer, ItemsAnswer, Stub, decode
 from app.tds.types import EntityType
 
-__all__ = ["OVERLAP", "PER_PAGE", "Position", "contacts", "items"]
+__all__ = ["OVERLAP", "PER_PAGE", "Position", "contacts", "items", "one"]
 
 OVERLAP: Final = timedelta(minutes=5)
 PER_PAGE: Final = 200
@@ -145,6 +145,19 @@ async def contacts(
         yield _page(records, position, last=sheet.last or (threshold is not None and after.is_before(threshold)))
         if threshold is not None and after.is_before(threshold):
             return
+
+
+async def one(client: ZohoClient, entity: EntityType, source_entity_id: str) -> RawRecord | None:
+    """One record by its id, whole; None if there is none."""
+    identifier = quote(source_entity_id, safe="")
+    try:
+        if entity is EntityType.PRODUCT:
+            body = bytes((await client.get(Api.INVENTORY, f"/items/{identifier}", ItemAnswer)).item)
+        else:
+            body = bytes((await client.get(Api.BOOKS, f"/contacts/{identifier}", ContactAnswer)).contact)
+    except ZohoNotFoundError:
+        return None
+    return RawRecord(body=body, entity_type=entity.value, source_entity_id=source_entity_id)
 
 
 async def _sheets(client: ZohoClient, what: _List, first: int) -> AsyncIterator[_Sheet]:

@@ -10,6 +10,7 @@ __all__ = [
     "ContactAnswer",
     "ContactsAnswer",
     "Envelope",
+    "ItemAnswer",
     "ItemsAnswer",
     "PageContext",
     "Stub",
@@ -32,6 +33,12 @@ class PageContext(msgspec.Struct):
 
     has_more_page: bool
     sort_column: str | None = None
+
+
+class ItemAnswer(msgspec.Struct):
+    """One item."""
+
+    item: msgspec.Raw
 
 
 class ItemsAnswer(msgspec.Struct):

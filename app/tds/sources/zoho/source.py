@@ -88,6 +88,14 @@ class ZohoSource:
             raise SourceError(f"Zoho is not polled for {entity_type.value}.")
         return reader(self._client, since=since, checkpoint=checkpoint)
 
+    async def fetch(self, entity_type: EntityType, source_entity_id: str) -> RawRecord | None:
+        """One item or contact, whole; None if there is none of that id.
+
+        Raises:
+            SourceError: as `ZohoClient.get` tells.
+        """
+        return await polling.one(self._client, entity_type, source_entity_id)
+
     async def aclose(self) -> None:
         """Close connections."""
         await self._client.aclose()
