@@ -6,7 +6,7 @@ Revises:
 
 from __future__ import annotations
 
-from alembic import op
+from app.migrations.statements import run
 
 revision: str = "0001"
 down_revision: str | None = None
@@ -104,13 +104,9 @@ DROP SEQUENCE event_log_position_seq;
 
 def upgrade() -> None:
     """Run the statements one by one."""
-    for sql in DDL.split(";\n"):
-        if sql.strip():
-            op.execute(sql)
+    run(DDL)
 
 
 def downgrade() -> None:
     """Drop what was made: for development only, data goes with it."""
-    for sql in UNDO.split(";\n"):
-        if sql.strip():
-            op.execute(sql)
+    run(UNDO)

@@ -6,7 +6,7 @@ Revises: 0003
 
 from __future__ import annotations
 
-from alembic import op
+from app.migrations.statements import run
 
 revision: str = "0004"
 down_revision: str | None = "0003"
@@ -178,13 +178,9 @@ DROP TABLE tds_sync_runs;
 
 def upgrade() -> None:
     """Run the statements one by one."""
-    for sql in DDL.split(";\n"):
-        if sql.strip():
-            op.execute(sql)
+    run(DDL)
 
 
 def downgrade() -> None:
     """Drop what was made: for development only, data goes with it."""
-    for sql in UNDO.split(";\n"):
-        if sql.strip():
-            op.execute(sql)
+    run(UNDO)

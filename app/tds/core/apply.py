@@ -50,10 +50,6 @@ class BatchReport:
     ends: Sequence[tuple[ClaimedItem, End]] = ()
     lost: int = 0
 
-    def count(self, *outcomes: Outcome) -> int:
-        """How many items ended with one of these outcomes."""
-        return sum(isinstance(end, Done) and end.outcome in outcomes for _, end in self.ends)
-
 
 @dataclass(slots=True)
 class _Work:
