@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from app.core.errors import ConfigurationError
 
 __all__ = [
+    "CacheSettings",
     "DatabaseSettings",
     "LogSettings",
     "QueueSettings",
@@ -104,6 +105,27 @@ class ServerSettings(BaseSettings):
     @classmethod
     def _blank_is_none(cls, value: SecretStr | None) -> SecretStr | None:
         return value if value is not None and value.get_secret_value().strip() else None
+
+
+class CacheSettings(BaseSettings):
+    """``TDS_CACHE_*``: where answers are kept. Without a URL each process keeps its own, in memory.
+
+    Installations that share a Redis, a copy of this one included, need prefixes of their own.
+    """
+
+    model_config = _group("TDS_CACHE_")
+    url: SecretStr | None = None
+    prefix: str = Field(default="tds:view:", min_length=1, max_length=100)
+    megabytes: int = Field(default=32, ge=1, le=4_096, description="Memory of a process for cached answers.")
+
+    @field_validator("url")
+    @classmethod
+    def _redis_only(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or value.get_secret_value().strip() in ("", "memory://"):
+            return None
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://; leave it out for a cache in memory")
+        return value
 
 
 class WebhookSettings(BaseSettings):
@@ -197,6 +219,7 @@ class Settings(BaseModel):
     home: Path
     database: DatabaseSettings
     server: ServerSettings
+    cache: CacheSettings
     webhook: WebhookSettings
     queue: QueueSettings
     retry: RetrySettings
@@ -216,6 +239,7 @@ class Settings(BaseModel):
                 "home": HomeSettings().home,
                 "database": DatabaseSettings(),
                 "server": ServerSettings(),
+                "cache": CacheSettings(),
                 "webhook": WebhookSettings(),
                 "queue": QueueSettings(),
                 "retry": RetrySettings(),

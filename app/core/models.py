@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.ids import new_id
 from app.core.orm import Base
 
-__all__ = ["ApiToken", "CircuitBreaker", "Lock", "RateBudget"]
+__all__ = ["ApiToken", "CircuitBreaker", "Epoch", "Lock", "RateBudget"]
 
 
 class Lock(Base):
@@ -44,6 +44,15 @@ class ApiToken(Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class Epoch(Base):
+    """How often a family of cached answers was made stale; see `app.core.epochs`."""
+
+    __tablename__ = "epochs"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    epoch: Mapped[int] = mapped_column(BigInteger)
 
 
 class CircuitBreaker(Base):
