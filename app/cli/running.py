@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 from app.cli.failures import StoppedError
 from app.core.errors import ConfigurationError
+from app.core.security.origin import origin
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -44,9 +46,20 @@ def load_settings(*, lasting: bool = False) -> Settings:
     from app.core.telemetry import configure_logging
 
     settings = Settings.load()
+    if not lasting:  # what a command does, it does for whoever gave it
+        origin.set(f"command line, user {_user()}")
     quiet = not lasting and "level" not in settings.log.model_fields_set
     configure_logging(settings.log.model_copy(update={"level": "warning"}) if quiet else settings.log)
     return settings
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
 
 
 class Signals:

@@ -15,6 +15,9 @@ from app.cli.running import Signals, load_settings, run_lasting, runtime
 from app.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.bootstrap import Runtime
     from app.core.config import Settings
 
 __all__ = ["WithParent", "serve", "worker"]
@@ -88,10 +91,33 @@ async def _serve(settings: Settings, listening: socket.socket, workers: int, sig
 
     async with runtime(settings) as opened:
         await warn_of_demo(opened.database)
-        server = ApiServer(create_app(opened, workers=workers))
+        server = ApiServer(create_app(opened, workers=workers), proxies=settings.server.trusted_proxies)
         signals.gentle = server.stop
-        line = f"TDS listens on {_url(listening)}, {_workers(workers)}"
-        await server.run_on(listening, on_ready=lambda: _announce(line))
+        lines = [f"TDS listens on {_url(listening)}, {_workers(workers)}", *await _first_token(opened)]
+        try:
+            await server.run_on(listening, on_ready=lambda: _announce_all(lines))
+        finally:
+            _announce_all(lines)  # what was not said, for want of being ready: the token stands nowhere else
+
+
+async def _first_token(opened: Runtime) -> Sequence[str]:
+    """What to say of the first token, if this is the first start of all: it is made once, by one process."""
+    if opened.settings.server.admin_token is not None:
+        return ()
+    from app.cli.tokens import token_lines
+    from app.core.security.origin import acting_from
+    from app.core.security.tokens import Tokens
+    from app.tds.core.audit import record_access
+
+    with acting_from("tds serve"):
+        async with opened.database.session() as session:
+            made = await Tokens(session, record_access).create_first()
+    if made is None:
+        return ()
+    return (
+        *token_lines(made.secret.text, "first start: the admin's"),
+        f"More of them: tds token create; this one ends by: tds token revoke {made.row.prefix}",
+    )
 
 
 async def _work(settings: Settings, count: int, signals: Signals) -> None:
@@ -103,6 +129,11 @@ async def _work(settings: Settings, count: int, signals: Signals) -> None:
         signals.gentle = pool.stop
         _announce(f"TDS is at work, {_workers(count)}")
         await pool.run()
+
+
+def _announce_all(lines: list[str]) -> None:
+    while lines:
+        _announce(lines.pop(0))
 
 
 def _announce(line: str) -> None:

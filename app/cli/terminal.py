@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ago", "console", "count", "dim", "print_json", "seconds", "short_id", "state", "table", "visible", "warn"]
 
 _WIDE: Final = 110
-_WHOLE: Final = {"id": 8, "fingerprint": 16, "state": 11}
+_WHOLE: Final = {"id": 8, "fingerprint": 16, "prefix": 12, "state": 11}
 """Columns that are of no use cut, and how wide they are: what stands there is typed into the next command."""
 _COLOURS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("healthy", "completed", "equal", "in step", "resolved", "create", "update", "delete"), "green"),

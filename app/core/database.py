@@ -123,10 +123,15 @@ def _connect_arguments(url: str, settings: DatabaseSettings) -> dict[str, Any]:
 
 
 def _server_settings(settings: DatabaseSettings) -> dict[str, str]:
-    """What PgBouncer would refuse: no JIT for short statements, and an end to connections that fell silent."""
+    """What PgBouncer would refuse: no JIT for short statements, and an end to connections that fell silent.
+
+    And no scans of whole tables: a plan that was made while a month's partition was small would be kept, and read the
+    whole partition for each batch, until somebody analyses it. Without an index to use, a scan happens all the same.
+    """
     idle = f"{int(settings.idle_transaction_seconds * 1000)}ms"
     return {
         "jit": "off",
+        "enable_seqscan": "off",
         "idle_in_transaction_session_timeout": idle,
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",

@@ -8,7 +8,9 @@ document's ``type``), and whatever a caller needs to react is an attribute.
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 __all__ = ["ConfigurationError", "ConflictError", "InvalidError", "NotFoundError", "TdsError"]
 
@@ -18,6 +20,8 @@ class TdsError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "tds-error"
+    headers: Mapping[str, str] = MappingProxyType({})
+    """What the answer's head tells besides: ``Retry-After``, ``WWW-Authenticate``."""
 
     def __init_subclass__(cls) -> None:
         if "code" not in cls.__dict__:
@@ -26,6 +30,11 @@ class TdsError(Exception):
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (type(self).__doc__ or "").strip().split("\n\n")[0])
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the problem document tells besides: the fields that are wrong, as ``errors``."""
+        return {}
 
     @property
     def message(self) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.ids import new_id
 from app.core.orm import Base
 
-__all__ = ["ApiToken", "CircuitBreaker", "Epoch", "Lock", "RateBudget"]
+__all__ = ["ApiToken", "BrowserSession", "CircuitBreaker", "Epoch", "Lock", "LoginAttempts", "RateBudget"]
 
 
 class Lock(Base):
@@ -44,6 +44,35 @@ class ApiToken(Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class BrowserSession(Base):
+    """A browser that has signed in: the hash of its cookie, and of the token it signed in with, with which it ends."""
+
+    __tablename__ = "browser_sessions"
+    __table_args__ = (
+        Index("uq_browser_sessions_hash", "session_hash", unique=True),
+        Index("ix_browser_sessions_expires_at", "expires_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    session_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    address: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    last_used_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    expires_at: Mapped[datetime]
+
+
+class LoginAttempts(Base):
+    """How often somebody has tried to sign in, from one address or with one token's prefix, since a moment."""
+
+    __tablename__ = "login_attempts"
+    __table_args__ = (Index("ix_login_attempts_since", "since"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    attempts: Mapped[int] = mapped_column(BigInteger)
+    since: Mapped[datetime]
 
 
 class Epoch(Base):

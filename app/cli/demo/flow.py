@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import SecretStr
 from rich.console import Console
 
 from app.cli.demo import erp_side, zoho_side
@@ -29,6 +30,7 @@ from app.cli.terminal import console, count
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.doorbell import Doorbell
+from app.core.security.secrets import new_token
 from app.migrations.runner import upgrade_engine
 from app.sandbox.zoho import SandboxConfig
 from app.sandbox.zoho.contract import WebhookRules
@@ -56,11 +58,12 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stage:
-    """All that runs. ``environment`` connects TDS to the sandbox."""
+    """All that runs. ``environment`` connects TDS to the sandbox; a token of its user's own is not shown."""
 
     database: Database
     control: SandboxControl
     api_url: str
+    shown_token: str | None
     environment: Mapping[str, str]
     children: Sequence[Child]
 
@@ -81,7 +84,7 @@ async def _scenes(stage: _Stage, options: DemoOptions, out: Console, signals: Si
     if options.once:
         look_around(out, sku)
         return equal
-    invite(out, stage.api_url, sku)
+    invite(out, stage.api_url, stage.shown_token, sku)
     changing = asyncio.ensure_future(live(stage.control, stage.database, out))
     signals.gentle = lambda: _cancel(changing)
     await asyncio.wait([changing])
@@ -109,17 +112,31 @@ async def _stage(settings: Settings, options: DemoOptions, out: Console) -> Asyn
             f"Zoho       {zoho}  a stand-in: {count(options.products)} items, {count(options.customers)} customers"
         )
         secret = secrets.token_hex(16)
-        environment = environment_of(zoho, config) | {"TDS_ZOHO_WEBHOOK_SECRET": secret, OWN_CHILD: "1"}
+        token = settings.server.admin_token or SecretStr(new_token().text)
+        environment = environment_of(zoho, config) | {
+            "TDS_ZOHO_WEBHOOK_SECRET": secret,
+            "TDS_SERVER_ADMIN_TOKEN": token.get_secret_value(),
+            OWN_CHILD: "1",
+        }
         server = await stack.enter_async_context(
             child("server", _server(options), environment=environment, folder=folder)
         )
         url = server.told.split()[3].rstrip(",")
         out.print(f"TDS        {url}  the API and {_WORKERS} workers")
+        if settings.server.admin_token is None:
+            out.print(f"Token      {token.get_secret_value()}  an admin's, for as long as this demo runs")
         out.print(f"Database   {location(settings)}")
         out.print()
         control = await stack.enter_async_context(SandboxControl(zoho))
         await control.set_webhooks(WebhookRules(url=f"{url}/api/tds/webhooks/zoho", secret=secret))
-        yield _Stage(database=opened, control=control, api_url=url, environment=environment, children=(sandbox, server))
+        yield _Stage(
+            database=opened,
+            control=control,
+            api_url=url,
+            shown_token=None if settings.server.admin_token else token.get_secret_value(),
+            environment=environment,
+            children=(sandbox, server),
+        )
 
 
 def _sandbox(options: DemoOptions) -> list[str]:

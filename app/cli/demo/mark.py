@@ -36,7 +36,7 @@ _OTHERS: Final = """
 """
 _MARKED: Final = f"COMMENT ON SCHEMA public IS '{MARK}'"
 _EMPTIED: Final = ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", _MARKED)
-_WITHOUT_DATA: Final = frozenset({"alembic_version", "tds_workers"})
+_WITHOUT_DATA: Final = frozenset({"alembic_version", "epochs", "login_attempts", "tds_workers"})
 _MODULES: Final = ("tds_", "erp_")
 _LOOKS: Final = 30
 _PAUSE_SECONDS: Final = 0.1
@@ -101,9 +101,9 @@ async def _bears_mark(connection: AsyncConnection) -> bool:
 async def _refuse_foreign(connection: AsyncConnection, where: str) -> None:
     """Tables of TDS without rows are no data: a look at the status makes them. Other tables are somebody's."""
     from app.core.events.models import EventLogEntry, EventSubscription
-    from app.core.models import ApiToken, CircuitBreaker, Lock, RateBudget
+    from app.core.models import ApiToken, BrowserSession, CircuitBreaker, Lock, RateBudget
 
-    models = (ApiToken, CircuitBreaker, EventLogEntry, EventSubscription, Lock, RateBudget)
+    models = (ApiToken, BrowserSession, CircuitBreaker, EventLogEntry, EventSubscription, Lock, RateBudget)
     kernel = {model.__tablename__ for model in models}
     for row in (await connection.exec_driver_sql(_TABLES)).all():
         schema, name, quoted = map(str, row)

@@ -75,13 +75,15 @@ def look_around(out: Console, sku: str | None) -> None:
         out.print(f"  {line}")
 
 
-def invite(out: Console, api_url: str, sku: str | None) -> None:
+def invite(out: Console, api_url: str, token: str | None, sku: str | None) -> None:
     """What to try while changes go on."""
+    known = f"TDS_TOKEN={token}" if token else 'TDS_TOKEN="$TDS_SERVER_ADMIN_TOKEN"'
+    asked = f'curl -s -H "Authorization: Bearer $TDS_TOKEN" {api_url}/api/bff/tds/dashboard'
     out.print()
     out.print("Now Zoho changes every second: some webhooks come late, some twice, some cannot be used.")
     out.print("In another terminal:")
-    for line in ("tds status", f"tds show product {sku}", "tds dead-letter list", f"curl -s {api_url}/health/ready"):
-        out.print(f"  {line}")
+    for line in ("tds status", f"tds show product {sku}", "tds dead-letter list", known, asked):
+        out.print(f"  {line}", soft_wrap=True)
     out.print("Ctrl-C ends it all.")
     out.print()
     out.print(dim("time      after   what"))

@@ -11,7 +11,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from app.core.errors import ConflictError
-from app.tds.api.access import actor_of
+from app.core.security.guard import actor_of
+from app.core.security.openapi import refusals
 from app.tds.api.desk import Desk, Limit, link_next
 from app.tds.api.views import (
     BulkReprocess,
@@ -35,9 +36,10 @@ from app.tds.core.dead_letter_service import DeadLetterService
 from app.tds.core.letter_criteria import LetterCriteria
 from app.tds.models import TDSDeadLetterQueue
 
-__all__ = ["CountChangedError", "add_bulk_routes", "add_letter_routes"]
+__all__ = ["CountChangedError", "add_bulk_routes", "add_letter_routes", "check_count"]
 
 State = Literal["open", "resolved", "all"]
+_REFUSALS = refusals(404, 409)
 _RESOLVED = {"open": False, "resolved": True, "all": None}
 
 
@@ -98,7 +100,7 @@ def _add_looks(router: APIRouter, desk: Desk) -> None:
             groups = await service.groups(query.wanted(), limit=query.limit)
         return [GroupView.model_validate(one) for one in groups]
 
-    @router.get("/dead-letters/{letter_id}", operation_id="getDeadLetter")
+    @router.get("/dead-letters/{letter_id}", operation_id="getDeadLetter", responses=refusals(404))
     async def get_letter(letter_id: UUID) -> LetterDetail:
         """Everything about one."""
         async with _service(desk) as service:
@@ -106,7 +108,7 @@ def _add_looks(router: APIRouter, desk: Desk) -> None:
 
 
 def _add_actions(router: APIRouter, desk: Desk) -> None:
-    @router.patch("/dead-letters/{letter_id}", operation_id="editDeadLetter")
+    @router.patch("/dead-letters/{letter_id}", operation_id="editDeadLetter", responses=_REFUSALS)
     async def edit_letter(letter_id: UUID, body: EditBody, request: Request) -> LetterDetail:
         """Keep a mended document, or a half mended one: ``problems`` tells what is still wrong with it."""
         async with _service(desk) as service:
@@ -114,13 +116,15 @@ def _add_actions(router: APIRouter, desk: Desk) -> None:
             letter = await service.edit(letter_id, body.payload, actor=actor, expected=body.revision)
             return _detail(service, letter)
 
-    @router.post("/dead-letters/{letter_id}/dry-run", operation_id="dryRunDeadLetter")
+    @router.post("/dead-letters/{letter_id}/dry-run", operation_id="dryRunDeadLetter", responses=_REFUSALS)
     async def dry_run(letter_id: UUID, body: TryBody | None = None) -> DryRunView:
         """What reprocessing would change. Nothing is changed."""
         async with _service(desk) as service:
             return DryRunView.of(await service.dry_run(letter_id, body.payload if body else None))
 
-    @router.post("/dead-letters/{letter_id}/reprocess", status_code=202, operation_id="reprocessDeadLetter")
+    @router.post(
+        "/dead-letters/{letter_id}/reprocess", status_code=202, operation_id="reprocessDeadLetter", responses=_REFUSALS
+    )
     async def reprocess(letter_id: UUID, request: Request, body: ReprocessBody | None = None) -> ReprocessedView:
         """Queue it again, first in line, and resolve it; if something newer was applied meanwhile, that stays."""
         given = body or ReprocessBody()
@@ -130,14 +134,19 @@ def _add_actions(router: APIRouter, desk: Desk) -> None:
         desk.doorbell.ring("queue")
         return ReprocessedView(dead_letter_id=letter_id, queue_id=item.id, status=item.status)
 
-    @router.post("/dead-letters/{letter_id}/resolve", operation_id="resolveDeadLetter")
+    @router.post("/dead-letters/{letter_id}/resolve", operation_id="resolveDeadLetter", responses=_REFUSALS)
     async def resolve(letter_id: UUID, body: ResolveBody, request: Request) -> LetterDetail:
         """Close it, and do nothing else."""
         async with _service(desk) as service:
             return _detail(service, await service.resolve(letter_id, note=body.note, actor=actor_of(request)))
 
 
-async def _check_count(service: DeadLetterService, body: BulkReprocess) -> None:
+async def check_count(service: DeadLetterService, body: BulkReprocess) -> None:
+    """Hold the number of letters that fit against the one that the caller has seen.
+
+    Raises:
+        CountChangedError: it is another by now.
+    """
     if body.expected_count is None:
         return
     count = await service.count(body.criteria.criteria())
@@ -148,20 +157,24 @@ async def _check_count(service: DeadLetterService, body: BulkReprocess) -> None:
 def add_bulk_routes(router: APIRouter, desk: Desk) -> None:
     """Routes that do something to many letters: they answer with a job, which the workers carry out."""
 
-    @router.post("/dead-letters/bulk/reprocess", status_code=202, operation_id="reprocessDeadLetters")
+    @router.post(
+        "/dead-letters/bulk/reprocess", status_code=202, operation_id="reprocessDeadLetters", responses=refusals(409)
+    )
     async def reprocess_all(body: BulkReprocess, request: Request) -> JobView:
         """Reprocess all open ones that fit."""
         async with _service(desk) as service, service.db.begin():
-            await _check_count(service, body)
+            await check_count(service, body)
             job = await service.reprocess_all(body.criteria.criteria(), actor=actor_of(request))
         desk.doorbell.ring("jobs")
         return JobView.of(job)
 
-    @router.post("/dead-letters/bulk/resolve", status_code=202, operation_id="resolveDeadLetters")
+    @router.post(
+        "/dead-letters/bulk/resolve", status_code=202, operation_id="resolveDeadLetters", responses=refusals(409)
+    )
     async def resolve_all(body: BulkResolve, request: Request) -> JobView:
         """Resolve all open ones that fit, with a note."""
         async with _service(desk) as service, service.db.begin():
-            await _check_count(service, body)
+            await check_count(service, body)
             job = await service.resolve_all(body.criteria.criteria(), note=body.note, actor=actor_of(request))
         desk.doorbell.ring("jobs")
         return JobView.of(job)

@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import join_or_begin
-from app.tds.api.access import actor_of
+from app.core.security.guard import actor_of
+from app.core.security.openapi import refusals
 from app.tds.api.desk import Cursor, Desk, Limit, link_next
 from app.tds.api.views import JobView, PageView, PauseBody, PauseView, ResumedView, RunBody, RunView
 from app.tds.core import jobs, pauses
@@ -22,6 +23,7 @@ from app.tds.types import EventStatus
 
 __all__ = ["add_job_routes", "add_pause_routes", "add_run_routes"]
 
+_REFUSALS = refusals(404, 409)
 Word = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
@@ -39,7 +41,7 @@ async def _now(session: AsyncSession) -> datetime:
 def add_run_routes(router: APIRouter, desk: Desk) -> None:
     """Routes of runs."""
 
-    @router.post("/runs", status_code=202, operation_id="startRun")
+    @router.post("/runs", status_code=202, operation_id="startRun", responses=_REFUSALS)
     async def start_run(body: RunBody, request: Request) -> RunView:
         """Have the workers read an entity of a source."""
         async with _steering(desk) as steering:
@@ -70,19 +72,19 @@ def add_run_routes(router: APIRouter, desk: Desk) -> None:
         items = [RunView.of(one, now) for one in found[:limit]]
         return PageView(items=items, next_cursor=link_next(request, response, items, more=len(found) > limit))
 
-    @router.get("/runs/{run_id}", operation_id="getRun")
+    @router.get("/runs/{run_id}", operation_id="getRun", responses=refusals(404))
     async def get_run(run_id: UUID) -> RunView:
         """One run: how far it is, and how long it will still take."""
         async with _steering(desk) as steering:
             return RunView.of(await steering.get_run(run_id), await _now(steering.db))
 
-    @router.post("/runs/{run_id}/cancel", operation_id="cancelRun")
+    @router.post("/runs/{run_id}/cancel", operation_id="cancelRun", responses=_REFUSALS)
     async def cancel_run(run_id: UUID, request: Request) -> RunView:
         """Stop reading, and cancel what is queued and not begun."""
         async with _steering(desk) as steering:
             return RunView.of(await steering.cancel_run(run_id, actor=actor_of(request)), await _now(steering.db))
 
-    @router.post("/runs/{run_id}/resume", status_code=202, operation_id="resumeRun")
+    @router.post("/runs/{run_id}/resume", status_code=202, operation_id="resumeRun", responses=_REFUSALS)
     async def resume_run(run_id: UUID, request: Request) -> RunView:
         """Let a failed or cancelled run go on where it stopped."""
         async with _steering(desk) as steering:
@@ -105,13 +107,13 @@ def add_job_routes(router: APIRouter, desk: Desk) -> None:
         items = [JobView.of(one) for one in found[:limit]]
         return PageView(items=items, next_cursor=link_next(request, response, items, more=len(found) > limit))
 
-    @router.get("/jobs/{job_id}", operation_id="getJob")
+    @router.get("/jobs/{job_id}", operation_id="getJob", responses=refusals(404))
     async def get_job(job_id: UUID) -> JobView:
         """One job: how far it is."""
         async with desk.database.session() as session:
             return JobView.of(await jobs.get_job(session, job_id))
 
-    @router.post("/jobs/{job_id}/cancel", operation_id="cancelJob")
+    @router.post("/jobs/{job_id}/cancel", operation_id="cancelJob", responses=_REFUSALS)
     async def cancel_job(job_id: UUID, request: Request) -> JobView:
         """End a job before its time; what it has done stays done."""
         async with desk.database.session() as session:
@@ -127,7 +129,7 @@ def add_pause_routes(router: APIRouter, desk: Desk) -> None:
         async with desk.database.session() as session:
             return [PauseView.model_validate(one) for one in await pauses.list_pauses(session)]
 
-    @router.post("/pauses", operation_id="pause")
+    @router.post("/pauses", operation_id="pause", responses=_REFUSALS)
     async def pause(body: PauseBody, request: Request) -> PauseView:
         """Lay the work on an entity type of a source aside. What arrives is always kept."""
         async with _steering(desk) as steering:
@@ -140,7 +142,7 @@ def add_pause_routes(router: APIRouter, desk: Desk) -> None:
             )
             return PauseView.model_validate(paused)
 
-    @router.delete("/pauses/{source}/{entity_type}", operation_id="resume")
+    @router.delete("/pauses/{source}/{entity_type}", operation_id="resume", responses=_REFUSALS)
     async def resume(source: str, entity_type: str, request: Request) -> ResumedView:
         """End a pause or a drain."""
         async with _steering(desk) as steering:

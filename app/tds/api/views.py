@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.tds.core import runs
 from app.tds.core.dead_letter_service import revision
@@ -27,6 +27,7 @@ __all__ = [
     "JobView",
     "LetterDetail",
     "LetterView",
+    "Moment",
     "PageView",
     "PauseBody",
     "PauseView",
@@ -40,7 +41,21 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
+"""A time with its offset, in the years that a database and a clock can reckon with."""
 Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _number(given: object) -> object:
+    if isinstance(given, str | bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - what Pydantic tells the caller
+    return given
+
+
+Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
+Note = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"[^\s\x00-\x1f\x85]")]
 Revision = Annotated[str, Field(max_length=64, description="The letter's revision that this is based on.")]
 
 
@@ -137,8 +152,8 @@ class CriteriaBody(_Body):
     error_code: Word | None = None
     fingerprint: Word | None = None
     text: Word | None = None
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
 
     def criteria(self) -> LetterCriteria:
         """The same for the service."""
@@ -158,13 +173,13 @@ class BulkReprocess(_Body):
     """Reprocess all that fit. With ``expected_count`` nothing is done if another number of letters fits by now."""
 
     criteria: CriteriaBody
-    expected_count: int | None = Field(default=None, ge=0)
+    expected_count: Count | None = None
 
 
 class BulkResolve(BulkReprocess):
     """Resolve all that fit, with a note."""
 
-    note: str
+    note: Note
 
 
 class EditBody(_Body):
@@ -189,7 +204,7 @@ class ReprocessBody(TryBody):
 class ResolveBody(_Body):
     """Why nothing has to be done."""
 
-    note: str
+    note: Note
 
 
 class ReprocessedView(BaseModel):

@@ -14,11 +14,14 @@ from app.core.database import Database
 from app.core.doorbell import Doorbell
 from app.core.errors import TdsError
 from app.core.problems import request_id_of
+from app.core.security.openapi import refusals
 from app.tds.core import inbox
 from app.tds.core.errors import UnknownSourceError
 from app.tds.core.ports import Delivery, Source
 
 __all__ = ["BodyTooLargeError", "WebhookReceipt", "webhook_router"]
+
+_REFUSALS = refusals(401, 403, 404, 408, 413, 422, 503)
 
 
 class BodyTooLargeError(TdsError):
@@ -68,7 +71,7 @@ def webhook_router(
     """The route that sources call: ``POST /api/tds/webhooks/{source}``."""
     router = APIRouter(prefix="/api/tds/webhooks", tags=["webhooks"])
 
-    @router.post("/{source}", status_code=202, operation_id="receiveWebhook")
+    @router.post("/{source}", status_code=202, operation_id="receiveWebhook", responses=_REFUSALS)
     async def receive_webhook(source: str, request: Request) -> WebhookReceipt:
         """Store one delivery; 202 means that it is committed."""
         known = sources.get(source)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import random
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -57,12 +58,17 @@ class _Work:
 
     worker: str
     now: datetime
+    begun: float = field(default_factory=monotonic)
     ends: dict[UUID, End] = field(default_factory=dict[UUID, End])
     states: list[EntityState] = field(default_factory=list[EntityState])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     events: list[DomainEvent] = field(default_factory=list[DomainEvent])
     came: list[str] = field(default_factory=list[str])
     unusable: list[tuple[ClaimedItem, Dead]] = field(default_factory=list[tuple[ClaimedItem, Dead]])
+
+    def time(self) -> datetime:
+        """What the database's clock shows by now."""
+        return self.now + timedelta(seconds=monotonic() - self.begun)
 
     def fail(self, folded: Folded, end: End) -> None:
         """The newest item of an entity was not applied: the ones it overtook get their own chance."""
@@ -177,7 +183,8 @@ class Applier:
         work.events += await record_letters(session, letters)
         work.events += await resolve_superseded(session, work.states)
         work.events += [_failed(item, end) for item in batch if isinstance(end := work.ends[item.id], Retry)]
-        work.events += await finish(session, [(item, work.ends[item.id]) for item in batch])
+        ends = [(item, work.ends[item.id]) for item in batch]
+        work.events += await finish(session, ends, worker=work.worker, now=work.time())
         await waiting.wake(session, work.came)
         await event_log.record(session, work.events)
 

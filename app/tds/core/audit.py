@@ -1,20 +1,26 @@
-"""The audit trail: what changed, from what to what, by whom."""
+"""The audit trail: what changed, from what to what, by whom, and, where a person acts, from where."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.epochs import VIEWS, raise_epoch
 from app.core.ids import new_id
 from app.core.orm import to_json
+from app.core.security.origin import origin
+from app.core.security.recording import AccessChange
 from app.tds.sql import statement
 from app.tds.types import OperationType
 
-__all__ = ["AuditEntry", "record_audit"]
+__all__ = ["MANUAL", "AuditEntry", "record_access", "record_action", "record_audit"]
+
+MANUAL: Final = "manual"
+"""The ``change_source`` of what a person does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,34 @@ async def record_audit(session: AsyncSession, entries: Sequence[AuditEntry]) -> 
         "changed": [to_json(list(entry.changed)) for entry in entries],
         "change_sources": [entry.change_source for entry in entries],
         "actors": [entry.actor for entry in entries],
+        "origins": [origin.get() if entry.change_source == MANUAL else None for entry in entries],
         "queue_ids": [entry.queue_id for entry in entries],
         "run_ids": [entry.run_id for entry in entries],
     }
     await session.execute(statement("record_audit"), parameters)
+
+
+async def record_action(session: AsyncSession, entries: Sequence[AuditEntry]) -> None:
+    """Write what a person does, and make every cached answer stale with it: all actions go through here."""
+    await record_audit(session, entries)
+    if entries:
+        raise_epoch(session, VIEWS)
+
+
+async def record_access(session: AsyncSession, change: AccessChange) -> None:
+    """Write that a token or a session was made, changed or ended."""
+    operation = OperationType.UPDATE
+    if change.before is None or change.after is None:
+        operation = OperationType.CREATE if change.before is None else OperationType.DELETE
+    entry = AuditEntry(
+        entity_type=change.what,
+        entity_id=change.which,
+        source_entity_id=None,
+        operation=operation,
+        before=change.before,
+        after=change.after,
+        changed=sorted(change.after or change.before or ()),
+        change_source=MANUAL,
+        actor=change.actor,
+    )
+    await record_action(session, [entry])

@@ -50,7 +50,9 @@ def _tokens(items: Sequence[ClaimedItem]) -> dict[str, object]:
 
 
 async def guard(session: AsyncSession, *, lease: float) -> None:
-    """Begin a batch's transaction: if the process freezes in it, the server ends it within the lease."""
+    """Begin a batch's transaction: if the process freezes in it, the server ends it within the lease; and what is
+    pending is found by its index, whatever the statistics say.
+    """
     idle = f"{max(1, int(lease * 1000))}ms"
     await session.execute(statement("guard"), {"idle": idle, "lock": idle})
 

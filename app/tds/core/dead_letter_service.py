@@ -16,7 +16,7 @@ from app.core.database import join_or_begin
 from app.core.errors import ConfigurationError, ConflictError, InvalidError, NotFoundError
 from app.tds.core import jobs, live
 from app.tds.core.apply import Applier
-from app.tds.core.audit import record_audit
+from app.tds.core.audit import record_action
 from app.tds.core.dry_run import DryRun, refused, try_entry
 from app.tds.core.enqueueing import QueueEntry
 from app.tds.core.errors import FieldError, MappingError
@@ -169,7 +169,7 @@ class DeadLetterService:
                 before, after = {"last_payload": letter.last_payload}, {"last_payload": kept}
                 letter.last_payload = kept
                 await self.db.flush()
-                await record_audit(self.db, [audit_letter(letter, before, after, actor)])
+                await record_action(self.db, [audit_letter(letter, before, after, actor)])
         return letter
 
     async def reprocess(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -62,6 +62,11 @@ class MappingError(InvalidError):
         self.entity_type = entity_type
         self.source_entity_id = source_entity_id
         super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in errors))
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What is wrong, by field."""
+        return {"errors": [one.as_dict() for one in self.errors]}
 
 
 class SignatureError(TdsError):

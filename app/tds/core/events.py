@@ -9,6 +9,8 @@ from app.core.events.event import DomainEvent
 from app.tds.types import OperationType
 
 __all__ = [
+    "TDSAlertResolvedEvent",
+    "TDSAlertTriggeredEvent",
     "TDSDeadLetterEvent",
     "TDSDeadLetterResolvedEvent",
     "TDSEntityFailedEvent",
@@ -178,3 +180,52 @@ class TDSDeadLetterResolvedEvent(TDSEvent):
             "resolution": resolution,
         }
         super().__init__("tds.deadletter.resolved", data, aggregate=("dead_letter", dead_letter_id))
+
+
+class TDSAlertTriggeredEvent(TDSEvent):
+    """An alert has fired: once for as long as it is active. ``value`` went past ``threshold``."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        *,
+        alert_id: str,
+        rule: str,
+        subject: str,
+        severity: str,
+        title: str,
+        message: str,
+        value: float | None,
+        threshold: float | None,
+    ) -> None:
+        data = {
+            "alert_id": alert_id,
+            "rule": rule,
+            "subject": subject,
+            "severity": severity,
+            "title": title,
+            "message": message,
+            "value": value,
+            "threshold": threshold,
+        }
+        super().__init__("tds.alert.triggered", data, aggregate=("alert", alert_id))
+
+
+class TDSAlertResolvedEvent(TDSEvent):
+    """An alert is over: by itself, or by the person named in ``resolved_by``."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, *, alert_id: str, rule: str, subject: str, severity: str, title: str, resolved_by: str | None
+    ) -> None:
+        data = {
+            "alert_id": alert_id,
+            "rule": rule,
+            "subject": subject,
+            "severity": severity,
+            "title": title,
+            "resolved_by": resolved_by,
+        }
+        super().__init__("tds.alert.resolved", data, aggregate=("alert", alert_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.clock import utc_now
 from app.core.events.event import DomainEvent
 from app.core.orm import to_json
+from app.tds.core import rollups
 from app.tds.core.events import TDSSyncCompletedEvent, TDSSyncFailedEvent
 from app.tds.core.outcomes import ClaimedItem, Dead, Defer, Done, End, GiveBack, Retry
 from app.tds.sql import statement
@@ -24,14 +26,24 @@ _KEPT_DEFERRALS = 5
 _SKIPPED = frozenset({Outcome.UNCHANGED, Outcome.SUPERSEDED})
 
 
-async def finish(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]]) -> list[DomainEvent]:
-    """End items that this transaction holds; returns events of runs that are complete with them."""
+async def finish(
+    session: AsyncSession,
+    ends: Sequence[tuple[ClaimedItem, End]],
+    *,
+    worker: str | None = None,
+    now: datetime | None = None,
+) -> list[DomainEvent]:
+    """End items that this transaction holds; returns events of runs that are complete with them.
+
+    They are counted in the rollups of ``worker``; ``now`` is the database's time, up to which their latency is taken.
+    """
     parameters = {
         "ids": [item.id for item, _ in ends],
         "ends": to_json({str(item.id): _row(item, end) for item, end in ends}),
     }
     await session.execute(statement("finish"), parameters)
     await _end_inbox_rows(session, ends)
+    await rollups.record_ends(session, ends, worker=worker, now=now or utc_now())
     return await count_runs(session, ((item.run_id, _counter(end)) for item, end in ends))
 
 

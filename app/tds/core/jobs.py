@@ -21,7 +21,8 @@ from sqlalchemy.orm import lazyload
 from app.core.database import join_or_begin
 from app.core.errors import ConflictError, NotFoundError
 from app.core.ids import new_id
-from app.tds.core.audit import AuditEntry, record_audit
+from app.core.security.origin import acting_from
+from app.tds.core.audit import AuditEntry, record_action
 from app.tds.core.bisection import Failed, write_in_halves
 from app.tds.core.errors import LeaseLostError, MappingError
 from app.tds.core.letter_criteria import LetterCriteria
@@ -100,7 +101,7 @@ async def request_job(
         await session.flush()
         await session.refresh(job)
         asked = {"kind": kind, "criteria": job.criteria, "total": total, "note": note}
-        await record_audit(session, [_audited(job, OperationType.CREATE, None, asked, actor)])
+        await record_action(session, [_audited(job, OperationType.CREATE, None, asked, actor)])
     return job
 
 
@@ -164,7 +165,7 @@ async def cancel_job(session: AsyncSession, job_id: UUID | str, *, actor: str) -
         job.locked_by = job.lock_expires_at = None
         await session.flush()
         after = {"status": job.status.value, "done": job.done}
-        await record_audit(session, [_audited(job, OperationType.UPDATE, before, after, actor)])
+        await record_action(session, [_audited(job, OperationType.UPDATE, before, after, actor)])
     return job
 
 
@@ -231,7 +232,8 @@ async def _deal_with(
     closings, errors = await _closings(session, job, letters, sources)
 
     async def write(part: Sequence[Closing]) -> Sequence[None]:
-        await close_letters(session, part, actor=job.requested_by)
+        with acting_from(f"job {job.id}"):
+            await close_letters(session, part, actor=job.requested_by)
         return [None] * len(part)
 
     results = await write_in_halves(session, closings, write)

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import InvalidError
 from app.core.events import event_log
 from app.core.orm import to_json
-from app.tds.core.audit import AuditEntry, record_audit
+from app.tds.core.audit import AuditEntry, record_action
 from app.tds.core.enqueueing import QueueEntry, enqueue_all
 from app.tds.core.errors import FieldError, MappingError
 from app.tds.core.events import TDSDeadLetterResolvedEvent
@@ -112,7 +112,7 @@ async def close_letters(session: AsyncSession, closings: Sequence[Closing], *, a
         "payloads": to_json(payloads),
     }
     await session.execute(statement("close_letters"), parameters)
-    await record_audit(session, [closing.audit(actor) for closing in closings])
+    await record_action(session, [closing.audit(actor) for closing in closings])
     await event_log.record(session, [closing.event() for closing in closings])
 
 

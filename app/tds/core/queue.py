@@ -14,7 +14,7 @@ from app.core.database import join_or_begin
 from app.core.errors import ConflictError, InvalidError, NotFoundError
 from app.core.events import event_log
 from app.core.orm import to_json
-from app.tds.core import finishing, live
+from app.tds.core import finishing, live, rollups
 from app.tds.core.enqueueing import QueueEntry, enqueue_all
 from app.tds.core.errors import storable
 from app.tds.models import TDSDeadLetterQueue, TDSSyncQueue
@@ -128,6 +128,7 @@ class TDSQueueService:
         await self.db.flush()
         if row.inbox_event_id is not None:
             await finishing.end_inbox(self.db, [row.inbox_event_id], EventStatus.COMPLETED)
+        await rollups.record_by_hand(self.db, row.entity_type)
         skipped = outcome in (Outcome.UNCHANGED, Outcome.SUPERSEDED)
         counted = [(row.run_id, "skipped" if skipped else "succeeded")]
         await event_log.record(self.db, await finishing.count_runs(self.db, counted))

@@ -18,12 +18,13 @@ from app.core.events import event_log
 from app.core.ids import new_id
 from app.core.orm import to_json
 from app.tds.core import finishing, inbox
+from app.tds.core.audit import MANUAL, AuditEntry, record_action
 from app.tds.core.errors import LeaseLostError
 from app.tds.core.events import TDSSyncCompletedEvent, TDSSyncFailedEvent, TDSSyncStartedEvent
 from app.tds.core.ports import Page
 from app.tds.models import TDSSyncCursor, TDSSyncRun
 from app.tds.sql import statement
-from app.tds.types import EventStatus, RunMode, SourceType
+from app.tds.types import EventStatus, OperationType, RunMode, SourceType
 
 __all__ = [
     "ClaimedRun",
@@ -121,7 +122,24 @@ async def request_run(
         session.add(run)
         await session.flush()
         await session.refresh(run)
+        if started_by is not None:
+            await record_action(session, [_asked_for(run, started_by)])
     return run
+
+
+def _asked_for(run: TDSSyncRun, actor: str) -> AuditEntry:
+    after = {"source": run.source, "entity_type": run.entity_type, "mode": run.mode.value}
+    return AuditEntry(
+        entity_type="sync_run",
+        entity_id=str(run.id),
+        source_entity_id=None,
+        operation=OperationType.CREATE,
+        before=None,
+        after=after,
+        changed=sorted(after),
+        change_source=MANUAL,
+        actor=actor,
+    )
 
 
 async def _locked(session: AsyncSession, run_id: UUID | str) -> TDSSyncRun:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.database import join_or_begin
 from app.core.errors import InvalidError
 from app.tds.core import pauses, runs
-from app.tds.core.audit import AuditEntry, record_audit
+from app.tds.core.audit import AuditEntry, record_action
 from app.tds.core.errors import UnknownSourceError
 from app.tds.core.ports import Source
 from app.tds.core.runs import RunNotFoundError
@@ -150,4 +150,4 @@ class Steering:
             change_source="manual",
             actor=actor,
         )
-        await record_audit(self.db, [entry])
+        await record_action(self.db, [entry])

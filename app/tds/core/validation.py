@@ -19,7 +19,7 @@ from app.core.errors import TdsError
 from app.core.events import event_log
 from app.core.events.event import DomainEvent
 from app.core.telemetry import get_logger
-from app.tds.core import finishing
+from app.tds.core import finishing, rollups
 from app.tds.core.bisection import Failed, write_in_halves
 from app.tds.core.dead_letters import Letter, record_letters
 from app.tds.core.enqueueing import QueueEntry, enqueue_all
@@ -51,8 +51,13 @@ class ValidationReport:
         return self.queued + self.dead
 
 
-async def validate_batch(session: AsyncSession, sources: Mapping[str, Source], *, limit: int) -> ValidationReport:
-    """Validate up to ``limit`` pending events inside the caller's transaction."""
+async def validate_batch(
+    session: AsyncSession, sources: Mapping[str, Source], *, limit: int, worker: str | None = None
+) -> ValidationReport:
+    """Validate up to ``limit`` pending events inside the caller's transaction.
+
+    What becomes a dead letter is counted in the rollups of ``worker``.
+    """
     rows = (await session.execute(statement("claim_inbox"), {"limit": limit})).all()
     if not rows:
         return ValidationReport()
@@ -60,7 +65,7 @@ async def validate_batch(session: AsyncSession, sources: Mapping[str, Source], *
     good = [(row, change) for row, change in mapped if isinstance(change, Change)]
     bad = [refused for _, refused in mapped if isinstance(refused, _Refused)]
     bad += await _enqueue(session, good)
-    events = await _bury(session, bad)
+    events = await _bury(session, bad, worker)
     await event_log.record(session, events)
     return ValidationReport(queued=len(rows) - len(bad), dead=len(bad))
 
@@ -157,7 +162,7 @@ async def _enqueue(session: AsyncSession, good: Sequence[tuple[Row[Any], Change]
     ]
 
 
-async def _bury(session: AsyncSession, bad: Sequence[_Refused]) -> list[DomainEvent]:
+async def _bury(session: AsyncSession, bad: Sequence[_Refused], worker: str | None) -> list[DomainEvent]:
     if not bad:
         return []
     letters = [_letter(refused) for refused in bad]
@@ -165,6 +170,7 @@ async def _bury(session: AsyncSession, bad: Sequence[_Refused]) -> list[DomainEv
     learned = {str(refused.row.id): _learned(refused) for refused in bad}
     ids = [refused.row.id for refused in bad]
     await finishing.end_inbox(session, ids, EventStatus.DEAD_LETTER, learned=learned)
+    await rollups.record_dead(session, (letter.entity_type for letter in letters), worker=worker)
     return events + await finishing.count_runs(session, ((refused.row.run_id, "failed") for refused in bad))
 
 

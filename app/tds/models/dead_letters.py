@@ -30,6 +30,9 @@ class TDSDeadLetterQueue(Base):
         Index("ix_tds_dead_letter_queue_open", "id", postgresql_where=text("NOT resolved")),
         Index("ix_tds_dead_letter_queue_open_fingerprint", "fingerprint", "id", postgresql_where=text("NOT resolved")),
         Index("ix_tds_dead_letter_queue_entity", "source_entity_id", "entity_type"),
+        Index("ix_tds_dead_letter_queue_entity_type", "entity_type", "id"),
+        Index("ix_tds_dead_letter_queue_open_entity_type", "entity_type", "id", postgresql_where=text("NOT resolved")),
+        Index("ix_tds_dead_letter_queue_open_error_code", "error_code", "id", postgresql_where=text("NOT resolved")),
     )
 
     id: Mapped[PrimaryId]

@@ -34,6 +34,8 @@ class TDSSyncRun(Base):
         CheckConstraint("locked_by IS NULL OR status = 'processing'", name="lease_only_while_processing"),
         Index("ix_tds_sync_runs_open", "id", postgresql_where=text("status IN ('pending', 'processing')")),
         Index("ix_tds_sync_runs_entity_type", "entity_type", "id"),
+        Index("ix_tds_sync_runs_status", "status", "id"),
+        Index("ix_tds_sync_runs_source", "source", "id"),
     )
 
     id: Mapped[PrimaryId]

@@ -15,7 +15,7 @@ from app.core.doorbell import Doorbell
 from app.core.events import event_log
 from app.core.partitions import ensure_partitions
 from app.core.telemetry import get_logger
-from app.tds.core import claims, pauses
+from app.tds.core import claims, pauses, rollups
 from app.tds.core.dead_letters import Letter, record_letters
 from app.tds.core.finishing import finish
 from app.tds.core.outcomes import Dead
@@ -25,6 +25,7 @@ __all__ = ["Maintenance"]
 
 _log = get_logger(__name__)
 _HOURLY: Final = 3_600.0
+_SHARES: Final = 50
 _SELDOM: Final = 2.0
 """Only rescuing is done in each round; the rest once in so many leases."""
 
@@ -37,10 +38,13 @@ class Maintenance:
     give back what they hold.
     """
 
-    def __init__(self, database: Database, doorbell: Doorbell, settings: QueueSettings, name: str) -> None:
+    def __init__(
+        self, database: Database, doorbell: Doorbell, settings: QueueSettings, name: str, *, metrics_days: int = 90
+    ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._settings = settings
+        self._metrics_days = metrics_days
         self._next_hourly = monotonic() + _HOURLY
         self._next_seldom = self._next_rescue = monotonic()
         self.name = name
@@ -83,7 +87,7 @@ class Maintenance:
                 return
             ends = [(item, Dead("poison", _poison(item.lease_losses), spent=0)) for item in items]
             events = await record_letters(session, [Letter.of_item(item, dead) for item, dead in ends])
-            await event_log.record(session, [*events, *await finish(session, ends)])
+            await event_log.record(session, [*events, *await finish(session, ends, worker=self.name)])
         _log.error("items_quarantined", items=len(items))
 
     async def _end_pauses(self) -> None:
@@ -106,8 +110,16 @@ class Maintenance:
             made = await ensure_partitions(connection, utc_now())
         async with self._database.transaction() as session:
             await session.execute(delete(TDSDedupeKey).where(TDSDedupeKey.expires_at < func.now()))
+        await self._forget_rollups()
         if made:
             _log.info("partitions_made", statements=len(made))
+
+    async def _forget_rollups(self) -> None:
+        """A bounded number at a time: what is left over after an hour's share is the next hour's."""
+        for _ in range(_SHARES):
+            async with self._database.transaction() as session:
+                if not await rollups.forget_rollups(session, days=self._metrics_days):
+                    return
 
 
 def _poison(losses: int) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from typing import Final
+from typing import Final, Protocol
 
 from app.core.config import QueueSettings
 from app.core.database import Database
 from app.core.doorbell import Doorbell
+from app.core.events.tail import EVENTS_BELL
 from app.core.telemetry import get_logger
 from app.tds.core import claims
 from app.tds.core.apply import Applier
@@ -35,6 +36,20 @@ _BEAT_SECONDS: Final = 10.0
 _FAREWELL_SECONDS: Final = 5.0
 
 
+class Watch(Protocol):
+    """What watches over the pipeline: ``step`` is called every ``interval`` seconds, ``release`` at the end."""
+
+    interval: float
+
+    async def step(self) -> bool:
+        """One round."""
+        ...
+
+    async def release(self) -> None:
+        """Let another process take over."""
+        ...
+
+
 class WorkerPool:
     """``count`` workers and what feeds them. ``run`` returns when ``stop`` was called and all batches in hand are done;
     a run that is being read is laid down for another process.
@@ -49,10 +64,14 @@ class WorkerPool:
         settings: QueueSettings,
         count: int,
         doorbell: Doorbell | None = None,
+        monitor: Watch | None = None,
+        metrics_days: int = 90,
     ) -> None:
         self._database = database
         self._sources = sources
         self._settings = settings
+        self._monitor = monitor
+        self._metrics_days = metrics_days
         self.doorbell = doorbell or Doorbell(database)
         self.name = worker_name()
         self.stopping = asyncio.Event()
@@ -91,7 +110,7 @@ class WorkerPool:
     def _loops(self) -> list[Loop]:
         settings, stop = self._settings, self.stopping
         runner = Runner(self._database, self._sources, self.doorbell, settings, self.name, stopping=stop)
-        maintenance = Maintenance(self._database, self.doorbell, settings, self.name)
+        maintenance = Maintenance(self._database, self.doorbell, settings, self.name, metrics_days=self._metrics_days)
         parents = ParentFetcher(self._database, self._sources, self.doorbell, self.name)
         jobs = JobRunner(self._database, self._sources, self.doorbell, settings, self.name)
         return [
@@ -100,7 +119,8 @@ class WorkerPool:
             self._loop("jobs", jobs.step, "jobs"),
             Loop("parents", parents.step, stop, _PARENTS_SECONDS),
             Loop("maintenance", maintenance.step, stop, settings.lease_seconds / 2),
-            *(self._loop(worker.name, partial(_batch, worker), "queue") for worker in self.workers),
+            *([Loop("monitor", self._monitor.step, stop, self._monitor.interval)] if self._monitor else []),
+            *(self._loop(worker.name, partial(self._batch, worker), "queue") for worker in self.workers),
         ]
 
     def _loop(self, name: str, step: Callable[[], Awaitable[bool]], bell: str) -> Loop:
@@ -116,10 +136,16 @@ class WorkerPool:
     async def _validate(self) -> bool:
         async with self._database.transaction() as session:
             await claims.guard(session, lease=self._settings.lease_seconds)
-            report = await validate_batch(session, self._sources, limit=self._settings.batch_size)
+            report = await validate_batch(session, self._sources, limit=self._settings.batch_size, worker=self.name)
         if report.queued:
             self.doorbell.ring("queue")
         return report.taken > 0
+
+    async def _batch(self, worker: SyncWorker) -> bool:
+        report = await worker.process_batch()
+        if report.ends:
+            self.doorbell.ring(EVENTS_BELL)
+        return len(report.ends) > 0
 
     async def _heartbeat(self) -> bool:
         await self.beat()
@@ -131,6 +157,8 @@ class WorkerPool:
             async with asyncio.timeout(_FAREWELL_SECONDS):
                 for worker in self.workers:
                     await worker.return_kept()
+                if self._monitor is not None:
+                    await self._monitor.release()
                 await self.beat("stopped")
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the process from ending
             _log.warning("stopped_untold", worker=self.name, error=str(error))
@@ -156,8 +184,3 @@ class WorkerPool:
         if self.stopping.is_set():
             return "draining"
         return "busy" if worker.batch_size else "idle"
-
-
-async def _batch(worker: SyncWorker) -> bool:
-    report = await worker.process_batch()
-    return len(report.ends) > 0

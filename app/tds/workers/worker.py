@@ -88,6 +88,7 @@ class SyncWorker:
         items: Sequence[ClaimedItem] = ()
         try:
             async with self._transaction() as session:
+                await claims.guard(session, lease=self.settings.lease_seconds)
                 items = await claims.claim(session, worker=self.name, limit=limit, lease=self.settings.lease_seconds)
         except Exception:
             self._kept += items  # the COMMIT failed, and may have come through all the same

@@ -20,6 +20,7 @@ from app.tds.targets.erp import erp_targets
 
 SECRET = "examplesecret123"
 TOKEN = "example-admin-token"
+"""The static token of the settings; whoever holds it is called admin."""
 
 Sign = Callable[..., dict[str, str]]
 

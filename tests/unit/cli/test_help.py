@@ -46,6 +46,9 @@ COMMANDS = [
     ["dead-letter", "resolve"],
     ["db", "upgrade"],
     ["db", "status"],
+    ["token", "create"],
+    ["token", "list"],
+    ["token", "revoke"],
     ["sandbox", "zoho"],
     ["demo"],
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.tds.core.events import (
+    TDSAlertResolvedEvent,
+    TDSAlertTriggeredEvent,
     TDSDeadLetterEvent,
     TDSDeadLetterResolvedEvent,
     TDSEntityFailedEvent,
@@ -39,6 +41,10 @@ def announced() -> list[TDSEvent]:
             dead_letter_id="1", entity_type="product", source_entity_id="1", failure_reason="x", total_attempts=1
         ),
         TDSDeadLetterResolvedEvent(dead_letter_id="1", entity_type="product", source_entity_id="1", resolution="x"),
+        TDSAlertTriggeredEvent(
+            alert_id="1", rule="x", subject="", severity="error", title="x", message="x", value=1, threshold=1
+        ),
+        TDSAlertResolvedEvent(alert_id="1", rule="x", subject="", severity="error", title="x", resolved_by=None),
     ]
 
 

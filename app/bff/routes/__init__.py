@@ -1,0 +1,1 @@
+"""The routes of ``/api/bff/tds``, by noun."""
