@@ -36,10 +36,11 @@ class Doorbell:
         self._notifying: dict[str, asyncio.Task[None]] = {}
         self.listening = False
 
-    def subscribe(self, bell: str) -> asyncio.Event:
-        """An event that is set whenever the bell rings; its owner clears it."""
+    def subscribe(self, *bells: str) -> asyncio.Event:
+        """An event that is set whenever one of the bells rings; its owner clears it."""
         event = asyncio.Event()
-        self._listeners[bell].add(event)
+        for bell in bells:
+            self._listeners[bell].add(event)
         return event
 
     def unsubscribe(self, bell: str, event: asyncio.Event) -> None:
@@ -48,11 +49,12 @@ class Doorbell:
 
     def ring(self, bell: str) -> None:
         """Wake those who wait for this bell, here and in other processes."""
-        self._wake(bell)
+        self.wake(bell)
         if bell not in self._notifying:
             self._notifying[bell] = asyncio.get_running_loop().create_task(self._notify(bell))
 
-    def _wake(self, bell: str) -> None:
+    def wake(self, bell: str) -> None:
+        """Wake those who wait for this bell in this process."""
         for event in self._listeners[bell]:
             event.set()
 
@@ -89,7 +91,7 @@ class Doorbell:
             await driver.add_listener(_CHANNEL, self._heard)
             self.listening = True
             for bell in list(self._listeners):  # whatever was rung before is not heard any more
-                self._wake(bell)
+                self.wake(bell)
             try:
                 while not ended.is_set():
                     with suppress(TimeoutError):
@@ -104,7 +106,7 @@ class Doorbell:
 
     def _heard(self, connection: object, pid: int, channel: str, payload: object) -> None:
         del connection, pid, channel
-        self._wake(str(payload))
+        self.wake(str(payload))
 
     async def close(self) -> None:
         """Let bells that are being sent be sent."""

@@ -46,10 +46,13 @@ _OPERATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What became of a batch: items and their ends; ``lost`` had no lease any more."""
+    """What became of a batch: items and their ends; ``lost`` had no lease any more, ``refused`` events of the inbox
+    never became items.
+    """
 
     ends: Sequence[tuple[ClaimedItem, End]] = ()
     lost: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -116,6 +119,8 @@ class Applier:
             return Dead("unsupported_entity", f"TDS does not apply entities of type {item.entity_type!r}", spent=0)
         if item.operation_type is OperationType.DELETE:
             return ParsedItem(item, None)
+        if item.document is not None:
+            return ParsedItem(item, item.document)
         try:
             return ParsedItem(item, DOCUMENTS[EntityType(item.entity_type)].model_validate_json(item.payload))
         except ValidationError as error:

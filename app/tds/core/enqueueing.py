@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +13,7 @@ from app.core.ids import new_id
 from app.tds.core import ledger
 from app.tds.sql import statement
 
-__all__ = ["QueueEntry", "enqueue_all"]
+__all__ = ["Hold", "QueueEntry", "enqueue_all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,19 @@ class QueueEntry:
     trace_id: str | None = None
 
 
-async def enqueue_all(session: AsyncSession, entries: Sequence[QueueEntry]) -> None:
-    """Write queue rows, and the ledger rows they will need, in two statements."""
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lease that queue rows begin with."""
+
+    worker: str
+    seconds: float
+
+
+async def enqueue_all(session: AsyncSession, entries: Sequence[QueueEntry], *, hold: Hold | None = None) -> None:
+    """Write queue rows, and the ledger rows they will need, in two statements.
+
+    With ``hold`` the rows are claimed in the same moment; their ``lease_token`` is 1.
+    """
     await ledger.open_rows(session, ((e.source, e.entity_type, e.source_entity_id) for e in entries))
     parameters = {
         "ids": [entry.id for entry in entries],
@@ -54,5 +65,7 @@ async def enqueue_all(session: AsyncSession, entries: Sequence[QueueEntry]) -> N
         "received_ats": [entry.received_at for entry in entries],
         "priorities": [entry.priority for entry in entries],
         "trace_ids": [entry.trace_id for entry in entries],
+        "worker": hold and hold.worker,
+        "lease": hold and timedelta(seconds=hold.seconds),
     }
     await session.execute(statement("enqueue"), parameters)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from app.tds.core.errors import FieldError, storable
+from app.tds.documents import Document
 from app.tds.types import OperationType, Outcome
 
 __all__ = ["ClaimedItem", "Dead", "Defer", "Done", "End", "GiveBack", "Retry"]
@@ -16,7 +17,9 @@ __all__ = ["ClaimedItem", "Dead", "Defer", "Done", "End", "GiveBack", "Retry"]
 
 @dataclass(frozen=True, slots=True)
 class ClaimedItem:
-    """A queue item under lease, in the order of the columns that the claim returns."""
+    """A queue item under lease, in the order of the columns that the claim returns; ``document`` is what ``payload``
+    holds, where this process has just mapped it itself.
+    """
 
     id: UUID
     lease_token: int
@@ -37,6 +40,7 @@ class ClaimedItem:
     trace_id: str | None
     deferrals: int
     paused: bool
+    document: Document | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:

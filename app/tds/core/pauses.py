@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -14,10 +15,37 @@ from app.tds.core.waiting import wake
 from app.tds.models import TDSPause
 from app.tds.sql import statement
 
-__all__ = ["EVERYTHING", "NotPausedError", "end_drains", "list_pauses", "pause", "resume", "sweep"]
+__all__ = [
+    "EVERYTHING",
+    "NotPausedError",
+    "Paused",
+    "end_drains",
+    "list_pauses",
+    "pause",
+    "read_paused",
+    "resume",
+    "sweep",
+]
 
 EVERYTHING = "*"
 _MODES = ("pause", "drain")
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What is paused at one moment."""
+
+    pairs: frozenset[tuple[str, str]]
+
+    def covers(self, source: str, entity_type: str) -> bool:
+        """Whether the work on this entity type of this source is laid aside."""
+        return (source, entity_type) in self.pairs or (source, EVERYTHING) in self.pairs
+
+
+async def read_paused(session: AsyncSession) -> Paused:
+    """What is paused now; a drain is no pause yet."""
+    rows = await session.execute(select(TDSPause.source, TDSPause.entity_type).where(TDSPause.mode == "pause"))
+    return Paused(frozenset((source, entity_type) for source, entity_type in rows))
 
 
 class NotPausedError(InvalidError):
@@ -71,15 +99,9 @@ async def sweep(session: AsyncSession, *, limit: int = 5_000) -> int:
     waits = list((await session.execute(statement("distinct_pause_waits"))).scalars())
     if not waits:
         return 0
-    rows = await session.execute(select(TDSPause.source, TDSPause.entity_type).where(TDSPause.mode == "pause"))
-    paused = {(source, entity_type) for source, entity_type in rows}
-    over = [one for one in waits if not _is_paused(one, paused)]
+    paused = await read_paused(session)
+    over = [one for one in waits if not paused.covers(*one.split(":", 2)[1:])]
     return await wake(session, over, limit=limit)
-
-
-def _is_paused(wait: str, paused: set[tuple[str, str]]) -> bool:
-    _, source, entity_type = wait.split(":", 2)
-    return (source, entity_type) in paused or (source, EVERYTHING) in paused
 
 
 async def end_drains(session: AsyncSession) -> list[tuple[str, str]]:

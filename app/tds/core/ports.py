@@ -64,6 +64,7 @@ class StoredEvent:
 class Change:
     """A change understood: ``payload`` is a canonical document in JSON, holding only the fields that
     its source knows; ``b"{}"`` for a delete. ``version_time`` is the source's modification time, if told.
+    ``document`` may be given beside its JSON: whoever applies the change at once need not parse it again.
     """
 
     entity_type: EntityType
@@ -71,6 +72,7 @@ class Change:
     operation: OperationType
     payload: bytes
     version_time: datetime | None
+    document: Document | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import Row
@@ -19,12 +19,12 @@ from app.core.errors import TdsError
 from app.core.events import event_log
 from app.core.events.event import DomainEvent
 from app.core.telemetry import get_logger
-from app.tds.core import finishing, rollups
+from app.tds.core import finishing, pauses, rollups
 from app.tds.core.bisection import Failed, write_in_halves
 from app.tds.core.dead_letters import Letter, record_letters
-from app.tds.core.enqueueing import QueueEntry, enqueue_all
+from app.tds.core.enqueueing import Hold, QueueEntry, enqueue_all
 from app.tds.core.errors import FieldError, MappingError, storable
-from app.tds.core.outcomes import Dead
+from app.tds.core.outcomes import ClaimedItem, Dead
 from app.tds.core.ports import Change, Source, StoredEvent
 from app.tds.sql import statement
 from app.tds.types import EventStatus, OperationType
@@ -40,10 +40,11 @@ _FARTHEST_AHEAD: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """What became of a batch of raw events."""
+    """What became of a batch of raw events; ``held`` are the items that were claimed in the same moment."""
 
     queued: int = 0
     dead: int = 0
+    held: Sequence[ClaimedItem] = ()
 
     @property
     def taken(self) -> int:
@@ -52,9 +53,14 @@ class ValidationReport:
 
 
 async def validate_batch(
-    session: AsyncSession, sources: Mapping[str, Source], *, limit: int, worker: str | None = None
+    session: AsyncSession,
+    sources: Mapping[str, Source],
+    *,
+    limit: int,
+    worker: str | None = None,
+    hold: Hold | None = None,
 ) -> ValidationReport:
-    """Validate up to ``limit`` pending events inside the caller's transaction.
+    """Validate up to ``limit`` pending events inside the caller's transaction; with ``hold``, claim them too.
 
     What becomes a dead letter is counted in the rollups of ``worker``.
     """
@@ -64,10 +70,19 @@ async def validate_batch(
     mapped = [(row, _map(row, sources)) for row in rows]
     good = [(row, change) for row, change in mapped if isinstance(change, Change)]
     bad = [refused for _, refused in mapped if isinstance(refused, _Refused)]
-    bad += await _enqueue(session, good)
+    queued, unstorable = await _enqueue(session, good, hold)
+    bad += unstorable
     events = await _bury(session, bad, worker)
     await event_log.record(session, events)
-    return ValidationReport(queued=len(rows) - len(bad), dead=len(bad))
+    held = await _held(session, queued) if hold else ()
+    return ValidationReport(queued=len(queued), dead=len(bad), held=held)
+
+
+class _Queued(NamedTuple):
+    """An event that became a queue row."""
+
+    entry: QueueEntry
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +150,69 @@ def _entry(row: Row[Any], change: Change) -> QueueEntry:
     )
 
 
-async def _enqueue(session: AsyncSession, good: Sequence[tuple[Row[Any], Change]]) -> list[_Refused]:
+async def _enqueue(
+    session: AsyncSession, good: Sequence[tuple[Row[Any], Change]], hold: Hold | None
+) -> tuple[list[_Queued], list[_Refused]]:
     """Queue what was understood; what the database will not take comes back with its reason."""
 
-    async def write(part: Sequence[tuple[Row[Any], Change]]) -> Sequence[None]:
-        await enqueue_all(session, [_entry(row, change) for row, change in part])
-        return [None] * len(part)
+    async def write(part: Sequence[tuple[Row[Any], Change]]) -> Sequence[QueueEntry]:
+        entries = [_entry(row, change) for row, change in part]
+        await enqueue_all(session, entries, hold=hold)
+        return entries
 
     results = await write_in_halves(session, good, write)
-    queued = [pair for pair, result in zip(good, results, strict=True) if result is None]
+    pairs = list(zip(good, results, strict=True))
+    queued = [_Queued(entry, change) for (_, change), entry in pairs if isinstance(entry, QueueEntry)]
     learned = {
-        str(row.id): {
-            "entity_type": change.entity_type,
-            "source_entity_id": change.source_entity_id,
-            "operation": change.operation,
+        str(entry.inbox_event_id): {
+            "entity_type": entry.entity_type,
+            "source_entity_id": entry.source_entity_id,
+            "operation": entry.operation_type,
         }
-        for row, change in queued
+        for entry, _ in queued
     }
-    await finishing.end_inbox(session, [row.id for row, _ in queued], EventStatus.QUEUED, learned=learned)
-    return [
+    ids = [entry.inbox_event_id for entry, _ in queued if entry.inbox_event_id]
+    await finishing.end_inbox(session, ids, EventStatus.QUEUED, learned=learned)
+    return queued, [
         _Refused(
             row, Dead("not_storable", str(result.error)[:2_000], spent=0), change.entity_type, change.source_entity_id
         )
-        for (row, change), result in zip(good, results, strict=True)
+        for (row, change), result in pairs
         if isinstance(result, Failed)
     ]
+
+
+async def _held(session: AsyncSession, queued: Sequence[_Queued]) -> list[ClaimedItem]:
+    paused = await pauses.read_paused(session)
+    return [_item(entry, change, paused=paused.covers(entry.source, entry.entity_type)) for entry, change in queued]
+
+
+def _item(entry: QueueEntry, change: Change, *, paused: bool) -> ClaimedItem:
+    """What a claim of this entry would return, in a moment at which nothing has happened to it yet."""
+    assert entry.arrival is not None  # noqa: S101 - it comes from the inbox, which numbers what arrives
+    assert entry.received_at is not None  # noqa: S101 - the same
+    return ClaimedItem(
+        id=entry.id,
+        lease_token=1,
+        source=entry.source,
+        entity_type=entry.entity_type,
+        source_entity_id=entry.source_entity_id,
+        operation_type=change.operation,
+        payload=entry.payload,
+        version_time=entry.version_time,
+        arrival=entry.arrival,
+        received_at=entry.received_at,
+        attempts=0,
+        lease_losses=0,
+        inbox_event_id=entry.inbox_event_id,
+        run_id=entry.run_id,
+        dead_letter_id=None,
+        priority=entry.priority,
+        trace_id=entry.trace_id,
+        deferrals=0,
+        paused=paused,
+        document=change.document,
+    )
 
 
 async def _bury(session: AsyncSession, bad: Sequence[_Refused], worker: str | None) -> list[DomainEvent]:

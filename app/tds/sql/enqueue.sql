@@ -1,13 +1,17 @@
--- Put validated changes into the queue; one without an arrival number arrives now.
+-- Put validated changes into the queue; one without an arrival number arrives now. With :worker they are under its lease
+-- from the start, as if it had claimed them in the same moment.
 -- locks: none
 -- index: none
 INSERT INTO tds_sync_queue
     (id, inbox_event_id, run_id, dead_letter_id, source, entity_type, source_entity_id, operation_type,
-     validated_payload, version_time, arrival, received_at, priority, trace_id)
+     validated_payload, version_time, arrival, received_at, priority, trace_id,
+     status, locked_by, lease_token, lock_expires_at)
 SELECT item.id, item.inbox_event_id, item.run_id, item.dead_letter_id, item.source, item.entity_type,
        item.source_entity_id, item.operation_type, CAST(item.payload AS jsonb), item.version_time,
        COALESCE(item.arrival, nextval('tds_arrival_seq')), COALESCE(item.received_at, now()), item.priority,
-       item.trace_id
+       item.trace_id,
+       CASE WHEN CAST(:worker AS text) IS NULL THEN 'pending' ELSE 'processing' END, CAST(:worker AS text),
+       CASE WHEN CAST(:worker AS text) IS NULL THEN 0 ELSE 1 END, clock_timestamp() + CAST(:lease AS interval)
 FROM unnest(CAST(:ids AS uuid[]), CAST(:inbox_event_ids AS uuid[]), CAST(:run_ids AS uuid[]),
             CAST(:dead_letter_ids AS uuid[]), CAST(:sources AS text[]), CAST(:entity_types AS text[]),
             CAST(:source_entity_ids AS text[]), CAST(:operation_types AS text[]), CAST(:payloads AS text[]),

@@ -32,6 +32,7 @@ __all__ = ["WorkerPool"]
 
 _log = get_logger(__name__)
 _PARENTS_SECONDS: Final = 60.0
+_OTHERS_PACE: Final = 5.0
 _BEAT_SECONDS: Final = 10.0
 _FAREWELL_SECONDS: Final = 5.0
 
@@ -78,7 +79,9 @@ class WorkerPool:
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
         self.workers = [
-            SyncWorker(database=database, applier=applier, settings=settings, name=f"{self.name}-{number}")
+            SyncWorker(
+                database=database, applier=applier, sources=sources, settings=settings, name=f"{self.name}-{number}"
+            )
             for number in range(1, count + 1)
         ]
 
@@ -114,26 +117,34 @@ class WorkerPool:
         parents = ParentFetcher(self._database, self._sources, self.doorbell, self.name)
         jobs = JobRunner(self._database, self._sources, self.doorbell, settings, self.name)
         return [
-            self._loop("validator", self._validate, "inbox"),
+            Loop("validator", self._validate, stop, settings.poll_seconds, self.doorbell.subscribe("inbox")),
             self._loop("runner", runner.step, "runs"),
             self._loop("jobs", jobs.step, "jobs"),
             Loop("parents", parents.step, stop, _PARENTS_SECONDS),
             Loop("maintenance", maintenance.step, stop, settings.lease_seconds / 2),
             *([Loop("monitor", self._monitor.step, stop, self._monitor.interval)] if self._monitor else []),
-            *(self._loop(worker.name, partial(self._batch, worker), "queue") for worker in self.workers),
+            *(self._worker_loop(worker, first=number == 0) for number, worker in enumerate(self.workers)),
         ]
 
-    def _loop(self, name: str, step: Callable[[], Awaitable[bool]], bell: str) -> Loop:
+    def _worker_loop(self, worker: SyncWorker, *, first: bool) -> Loop:
+        """While there is nothing to do one worker looks for all: it wakes the others where it finds much."""
+        pace = 1.0 if first else _OTHERS_PACE
+        return self._loop(worker.name, partial(self._batch, worker), "queue", "inbox", pace=pace)
+
+    def _loop(self, name: str, step: Callable[[], Awaitable[bool]], *bells: str, pace: float = 1.0) -> Loop:
         return Loop(
             name,
             step,
             self.stopping,
-            self._settings.poll_seconds,
-            self.doorbell.subscribe(bell),
+            self._settings.poll_seconds * pace,
+            self.doorbell.subscribe(*bells),
             hearing=lambda: self.doorbell.listening,
         )
 
     async def _validate(self) -> bool:
+        """Queue what arrives while the workers have a backlog, by its priority; without one they take it themselves."""
+        if not all(worker.backlogged for worker in self.workers):
+            return False
         async with self._database.transaction() as session:
             await claims.guard(session, lease=self._settings.lease_seconds)
             report = await validate_batch(session, self._sources, limit=self._settings.batch_size, worker=self.name)
@@ -143,9 +154,12 @@ class WorkerPool:
 
     async def _batch(self, worker: SyncWorker) -> bool:
         report = await worker.process_batch()
-        if report.ends:
+        worked = len(report.ends) + report.refused > 0
+        if len(report.ends) >= self._settings.batch_size:
+            self.doorbell.wake("queue")
+        if worked:
             self.doorbell.ring(EVENTS_BELL)
-        return len(report.ends) > 0
+        return worked
 
     async def _heartbeat(self) -> bool:
         await self.beat()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -19,8 +20,11 @@ from app.core.database import Database, default_database, join_or_begin
 from app.core.telemetry import get_logger
 from app.tds.core import claims, live
 from app.tds.core.apply import Applier, BatchReport
+from app.tds.core.enqueueing import Hold
 from app.tds.core.outcomes import ClaimedItem, Dead
+from app.tds.core.ports import Source
 from app.tds.core.queue import QueueItemNotFoundError
+from app.tds.core.validation import ValidationReport, validate_batch
 from app.tds.models import TDSSyncQueue
 from app.tds.sql import statement
 from app.tds.targets.erp import erp_targets
@@ -40,6 +44,9 @@ def worker_name(number: int | None = None) -> str:
 class SyncWorker:
     """Applies queue items, a batch at a time.
 
+    Given ``sources``, it takes events from the inbox where nothing waits in the queue: it validates them and, in the
+    same transaction, claims what becomes of them. ``backlogged`` tells that its newest look found something queued.
+
     On a session of its own for each transaction, or, given ``db``, on the caller's. ``processed`` counts what it has
     settled since it was made, ``failed`` what of that became a dead letter. ``batch_size`` and ``batch_started_at``
     tell of the batch in hand.
@@ -54,6 +61,7 @@ class SyncWorker:
         *,
         database: Database | None = None,
         applier: Applier | None = None,
+        sources: Mapping[str, Source] | None = None,
         settings: QueueSettings | None = None,
         name: str | None = None,
     ) -> None:
@@ -61,6 +69,8 @@ class SyncWorker:
         self.name = name or worker_name()
         self.settings = settings or QueueSettings()
         self.applier = applier or Applier(erp_targets())
+        self.sources = sources or {}
+        self.backlogged = False
         self.processed = 0
         self.failed = 0
         self.batch_size = 0
@@ -81,19 +91,27 @@ class SyncWorker:
     async def process_batch(self, limit: int | None = None) -> BatchReport:
         """Claim and apply up to ``limit`` items (the configured batch size by default)."""
         await self.return_kept()
-        items = await self._claim(1 if self._suspicion.alone else limit or self.settings.batch_size)
-        return await self._apply(items) if items else BatchReport()
+        taken = await self._take(1 if self._suspicion.alone else limit or self.settings.batch_size)
+        report = await self._apply(taken.held) if taken.held else BatchReport()
+        return replace(report, refused=taken.dead)
 
-    async def _claim(self, limit: int) -> Sequence[ClaimedItem]:
-        items: Sequence[ClaimedItem] = ()
+    async def _take(self, limit: int) -> ValidationReport:
+        """Claim what waits in the queue; where nothing does, take events in, and claim what becomes of them."""
+        lease, taken = self.settings.lease_seconds, ValidationReport()
         try:
             async with self._transaction() as session:
-                await claims.guard(session, lease=self.settings.lease_seconds)
-                items = await claims.claim(session, worker=self.name, limit=limit, lease=self.settings.lease_seconds)
+                await claims.guard(session, lease=lease)
+                items = await claims.claim(session, worker=self.name, limit=limit, lease=lease)
+                self.backlogged = len(items) > 0
+                if items or not self.sources:
+                    taken = ValidationReport(held=items)
+                else:
+                    hold = Hold(self.name, lease)
+                    taken = await validate_batch(session, self.sources, limit=limit, worker=self.name, hold=hold)
         except Exception:
-            self._kept += items  # the COMMIT failed, and may have come through all the same
+            self._kept += taken.held  # the COMMIT failed, and may have come through all the same
             raise
-        return items
+        return taken
 
     async def process_event(self, queue_id: UUID | str) -> BatchReport:
         """Claim and apply one item, due or not; an empty report if it has ended or somebody else has it.

@@ -46,7 +46,7 @@ def map_event(event: StoredEvent) -> Change:
     document = _DOCUMENTS[located.entity](located.record, errors)
     _raise_any(errors, located, source_entity_id)
     payload = b"{}" if document is None else document.model_dump_json(exclude_unset=True).encode()
-    return _change(located, source_entity_id, operation, payload, version_time)
+    return replace(_change(located, source_entity_id, operation, payload, version_time), document=document)
 
 
 def _change(located: Located, entity_id: str, operation: OperationType, payload: bytes, at: datetime | None) -> Change:
