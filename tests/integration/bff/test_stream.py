@@ -57,12 +57,14 @@ class Stream:
 @asynccontextmanager
 async def opened(server: Server, headers: dict[str, str], query: str = "") -> AsyncGenerator[Stream]:
     """A stream that has been told where it starts, or sent what it has missed."""
-    async with AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client:
-        async with client.stream("GET", f"{STREAM}{query}", headers=headers) as response:
-            assert response.status_code == 200
-            stream = Stream(response)
-            await stream.until(lambda parser: bool(parser.messages))
-            yield stream
+    async with (
+        AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client,
+        client.stream("GET", f"{STREAM}{query}", headers=headers) as response,
+    ):
+        assert response.status_code == 200
+        stream = Stream(response)
+        await stream.until(lambda parser: bool(parser.messages))
+        yield stream
 
 
 async def commit(database: Database, *numbers: int) -> None:
