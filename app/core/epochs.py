@@ -8,11 +8,14 @@ which all who ask at the same time share.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Final, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeAlias, cast
 
+import asyncpg
 from sqlalchemy import event, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.core.database import Database
@@ -30,7 +33,7 @@ INSTALLATION: Final = "installation"
 Epochs: TypeAlias = Mapping[str, int]
 
 _KEY: Final = "tds_raised_epochs"
-_READ: Final = text("SELECT name, epoch FROM epochs")
+_READ: Final = "SELECT name, epoch FROM epochs"
 _RAISE: Final = text("""
     INSERT INTO epochs AS known (name, epoch)
     SELECT name, 1 FROM unnest(CAST(:names AS text[])) AS raised (name) ORDER BY name
@@ -65,33 +68,86 @@ def _forget(session: Session, transaction: SessionTransaction) -> None:
 
 async def read_epochs(session: AsyncSession) -> Epochs:
     """All epochs, as of the session's newest statement."""
-    return {row.name: row.epoch for row in await session.execute(_READ)}
+    return {row.name: row.epoch for row in await session.execute(text(_READ))}
 
 
 class EpochReader:
     """Reads epochs for many at once: whoever asks joins the next read that has not begun.
 
-    So an answer is never older than its question, and a thousand questions cost a few statements.
+    So an answer is never older than its question, and a thousand questions cost a few statements. The reads have a
+    connection of their own, and nothing between them and the driver: they are made for almost every request.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._next: asyncio.Task[Epochs] | None = None
-        self._running = asyncio.Lock()
+        self._waiting: list[asyncio.Future[Epochs]] = []
+        self._reading: asyncio.Task[None] | None = None
+        self._connection: AsyncConnection | None = None
+        database.at_disposal(self.aclose)
 
-    async def current(self) -> Epochs:
+    def current(self) -> asyncio.Future[Epochs]:
         """The epochs as of now or later.
 
         Raises:
-            DBAPIError, OSError: the database does not answer.
+            OperationalError: the database does not answer.
         """
-        if self._next is None:
-            self._next = asyncio.get_running_loop().create_task(self._read())
-        return await asyncio.shield(self._next)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Epochs] = loop.create_future()
+        self._waiting.append(answer)
+        if self._reading is None:
+            self._reading = loop.create_task(self._read_on())
+        return answer
+
+    async def _read_on(self) -> None:
+        """Read for all who wait, and again for those who come meanwhile: they may know of something newer."""
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # whoever is about to ask in this turn of the loop is answered along
+                waiting, self._waiting = self._waiting, []
+                try:
+                    epochs = await self._read()
+                except (DBAPIError, OSError, TimeoutError) as error:
+                    _tell(waiting, error=error)
+                else:
+                    _tell(waiting, epochs=epochs)
+        finally:
+            self._reading = None
 
     async def _read(self) -> Epochs:
-        async with self._running:
-            self._next = None  # who asks from here on may have changed something that this read does not see
-            async with self._database.engine.connect() as connection:
-                autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
-                return {row.name: row.epoch for row in await autocommit.execute(_READ)}
+        kept = self._connection is not None
+        try:
+            return await self._read_once()
+        except (DBAPIError, OSError, TimeoutError):
+            await self.aclose()
+            if not kept:
+                raise
+            return await self._read_once()  # a connection that was kept may have been closed since
+
+    async def _read_once(self) -> Epochs:
+        if self._connection is None:
+            self._connection = await self._database.unpooled.connect()
+        driver = cast("asyncpg.Connection[Any]", (await self._connection.get_raw_connection()).driver_connection)
+        try:
+            return dict(await driver.fetch(_READ))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise OperationalError(_READ, None, error) from error
+
+    async def aclose(self) -> None:
+        """Close the connection; the next read opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # it may be broken: that is why it is closed
+                await connection.invalidate()
+                await connection.close()
+
+
+def _tell(
+    waiting: Sequence[asyncio.Future[Epochs]], *, epochs: Epochs | None = None, error: Exception | None = None
+) -> None:
+    for one in waiting:
+        if one.done():  # its asker has gone
+            continue
+        if error is not None:
+            one.set_exception(error)
+        else:
+            one.set_result(epochs or {})

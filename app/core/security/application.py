@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.security.headers import AnswerHeaders
 from app.core.security.openapi import COMPONENTS, OPEN, role_of
@@ -29,24 +29,23 @@ class GuardedApplication(FastAPI):
     def __init__(
         self, *, cors_origins: Sequence[str] = (), lane: Callable[[ASGIApp], ASGIApp] | None = None, **options: Any
     ) -> None:
-        self._cors_origins = tuple(cors_origins)
-        self._lane = lane
         super().__init__(docs_url=None, redoc_url=None, openapi_url=None, **options)
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """All of it inside: an answer to a crash bears the same headers."""
-        inner = super().build_middleware_stack()
-        if self._lane is not None:
-            inner = self._lane(inner)
-        if self._cors_origins:
+        inner: ASGIApp = super().__call__
+        if lane is not None:
+            inner = lane(inner)
+        if cors_origins:
             inner = CORSMiddleware(
                 inner,
-                allow_origins=self._cors_origins,
+                allow_origins=cors_origins,
                 allow_methods=("DELETE", "GET", "PATCH", "POST", "PUT"),
                 allow_headers=_ASKED,
                 expose_headers=_TOLD,
             )
-        return AnswerHeaders(inner)
+        self._outside = AnswerHeaders(inner)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """All of FastAPI inside: an answer to a crash bears the same headers, and the lane saves it all."""
+        await self._outside(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The API's description, with who may do what."""
