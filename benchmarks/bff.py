@@ -19,7 +19,7 @@ from benchmarks.meter import Meter, cost, row_versions, vital_figures
 from benchmarks.processes import Tds, address_in, child
 from benchmarks.progress import tell
 from benchmarks.report import Report
-from benchmarks.seeding import make_months, seed_history, seed_ledger, seed_waiting, vacuum
+from benchmarks.seeding import ROWS_A_CHANGE, make_months, seed_history, seed_ledger, seed_waiting, vacuum
 from benchmarks.server import BenchServer, bench_server, connected
 from benchmarks.views import DASHBOARD, ENDPOINTS, UNLIMITED, Viewer, WrongAnswerError, make_token, viewing
 
@@ -31,7 +31,7 @@ _WARM_UP_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Old changes; how many wait; connections; rounds of so many seconds; answers computed anew for each endpoint."""
+    """Old rows in all tables together; how many wait; connections; rounds of so many seconds; answers computed anew for each endpoint."""
 
     rows: int = 10_000_000
     waiting: int = 1_000
@@ -90,7 +90,7 @@ async def _measure(server: BenchServer, options: Options, folder: Path) -> dict[
 async def _seed(url: str, options: Options) -> None:
     await make_months(url)
     await seed_ledger(url)
-    await seed_history(url, first=0, total=options.rows, tell=tell)
+    await seed_history(url, first=0, total=options.rows // ROWS_A_CHANGE, tell=tell)
     await seed_waiting(url, options.waiting)
     tell("vacuum")
     await vacuum(url)

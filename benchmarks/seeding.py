@@ -18,10 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.core.partitions import ensure_partitions
 from benchmarks.server import connected, opened
 
-__all__ = ["ENTITIES", "make_months", "seed_history", "seed_ledger", "seed_waiting", "vacuum"]
+__all__ = ["ENTITIES", "ROWS_A_CHANGE", "make_months", "seed_history", "seed_ledger", "seed_waiting", "vacuum"]
 
 ENTITIES: Final = 10_000
 """How many entities the history tells of."""
+ROWS_A_CHANGE: Final = 4
+"""Rows of one change: inbox, queue, audit trail, event log."""
 _MONTHS: Final = 12
 _DAYS: Final = 365
 _CHUNK: Final = 500_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -95,7 +96,7 @@ async def _serve(settings: Settings, listening: socket.socket, workers: int, sig
         signals.gentle = server.stop
         lines = [f"TDS listens on {_url(listening)}, {_workers(workers)}", *await _first_token(opened)]
         try:
-            await server.run_on(listening, on_ready=lambda: _announce_all(lines))
+            await server.run_on(listening, on_ready=lambda: _ready(lines))
         finally:
             _announce_all(lines)  # what was not said, for want of being ready: the token stands nowhere else
 
@@ -127,8 +128,15 @@ async def _work(settings: Settings, count: int, signals: Signals) -> None:
         await warn_of_demo(opened.database)
         pool = build_pool(opened, count=count)
         signals.gentle = pool.stop
-        _announce(f"TDS is at work, {_workers(count)}")
+        _ready([f"TDS is at work, {_workers(count)}"])
         await pool.run()
+
+
+def _ready(lines: list[str]) -> None:
+    """What is loaded by now stays for ever: looking through it for garbage would stop all work, again and again."""
+    gc.collect()
+    gc.freeze()
+    _announce_all(lines)
 
 
 def _announce_all(lines: list[str]) -> None:

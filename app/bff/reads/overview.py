@@ -43,7 +43,7 @@ async def read_dashboard(session: AsyncSession, zone: tzinfo) -> DashboardView:
     """The whole in one call; "today" begins at midnight in ``zone``."""
     now = await database_now(session)
     depths = await read_depths(session)
-    today = await read_today(session, zone)
+    today = await read_today(session, zone, now=now)
     alerts = AlertService(session)
     return DashboardView(
         health=await _health(session, depths, await alerts.count_active(), now),
@@ -61,7 +61,7 @@ async def read_dashboard(session: AsyncSession, zone: tzinfo) -> DashboardView:
 
 
 async def _health(session: AsyncSession, depths: Depths, alerts: Mapping[str, int], now: datetime) -> HealthView:
-    pace = await read_rates(session, _RATE_MINUTES)
+    pace = await read_rates(session, _RATE_MINUTES, now=now)
     hour = sum((await read_sums(session, since=now - _HOUR, until=now)).values(), Sums())
     workers = sum(one.alive for one in await read_workers(session))
     error_rate = percentage(hour.failed, hour.processed, of_nothing=0.0)

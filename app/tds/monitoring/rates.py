@@ -59,15 +59,15 @@ async def read_sums(session: AsyncSession, *, since: datetime, until: datetime) 
     return {row.entity_type: Sums.of(row) for row in rows}
 
 
-async def read_rates(session: AsyncSession, minutes: int = 5) -> Rates:
-    """The last full ``minutes`` (1 to 1,440), the current one not among them.
+async def read_rates(session: AsyncSession, minutes: int = 5, *, now: datetime | None = None) -> Rates:
+    """The last full ``minutes`` (1 to 1,440), the current one not among them; ``now`` is the database's, if known.
 
     Raises:
         InvalidError: a number out of range.
     """
     if not 1 <= minutes <= _MOST_MINUTES:
         raise InvalidError(f"minutes must be between 1 and {_MOST_MINUTES}")
-    until = _floor(await _now(session), "minute")
+    until = _floor(now or await _now(session), "minute")
     since = until - minutes * _MINUTE
     by_type = await read_sums(session, since=since, until=until)
     active = await session.execute(statement("read_active_minutes"), {"since": since, "until": until})
@@ -75,9 +75,9 @@ async def read_rates(session: AsyncSession, minutes: int = 5) -> Rates:
     return Rates(minutes=minutes, active_minutes=active.scalar_one(), total=total, by_type=by_type)
 
 
-async def read_today(session: AsyncSession, zone: tzinfo) -> Today:
-    """What ended since the last midnight in this time zone, this minute included."""
-    now = await _now(session)
+async def read_today(session: AsyncSession, zone: tzinfo, *, now: datetime | None = None) -> Today:
+    """What ended since the last midnight in this time zone, this minute included; ``now`` as for `read_rates`."""
+    now = now or await _now(session)
     since = midnight(now, zone)
     by_type = await read_sums(session, since=since, until=now + _MINUTE)
     total = sum(by_type.values(), Sums())
