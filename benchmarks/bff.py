@@ -31,7 +31,7 @@ _WARM_UP_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Old rows in all tables together; how many wait; connections; rounds of so many seconds; answers computed anew for each endpoint."""
+    """Old rows in all tables together; how many wait; connections; rounds of so many seconds; answers computed anew."""
 
     rows: int = 10_000_000
     waiting: int = 1_000

@@ -1,4 +1,4 @@
-"""The event log: every domain event, written in the transaction that caused it, readable in order without gaps."""
+"""The event log: every domain event, written in the transaction that caused it, readable in order."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ async def read(
 ) -> list[RecordedEvent]:
     """The events after a position, oldest first; of the given types only, if any are given.
 
-    An event is shown only when every transaction that could still commit a smaller position has ended: who goes on
-    from the last position he was given misses nothing. So a transaction does not see its own events here.
+    An event is shown only when every transaction that began to write before it has ended; so a transaction does not
+    see its own events here. That is for looking: a transaction that began to write later, and took a smaller position
+    all the same, may still be open. Who must miss nothing reads with `app.core.events.tail.EventTail`.
     """
     rows = await session.execute(_after(after_position, limit, event_types))
     return [_recorded(row) for row in rows.mappings()]
