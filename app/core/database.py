@@ -9,7 +9,7 @@ A session of ours never shows yesterday's row: each ORM select refreshes the obj
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
@@ -69,7 +69,6 @@ class Database:
 
     def __init__(self, url: str, settings: DatabaseSettings) -> None:
         arguments = _connect_arguments(url, settings)
-        self._closers: list[Callable[[], Awaitable[None]]] = []
         self.engine: AsyncEngine = create_async_engine(
             "postgresql+asyncpg://",
             connect_args=arguments,
@@ -101,14 +100,8 @@ class Database:
         async with self.sessions.begin() as session:
             yield session
 
-    def at_disposal(self, close: Callable[[], Awaitable[None]]) -> None:
-        """Have a connection that somebody keeps outside of the pool closed with it."""
-        self._closers.append(close)
-
     async def dispose(self) -> None:
-        """Close the pool's connections, and what is kept beside it; the next use opens new ones."""
-        for close in self._closers:
-            await close()
+        """Close the pool's connections; the next use opens new ones."""
         await self.engine.dispose()
 
 

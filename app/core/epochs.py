@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final, TypeAlias, cast
 
 import asyncpg
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.core.database import Database
@@ -74,22 +73,20 @@ async def read_epochs(session: AsyncSession) -> Epochs:
 class EpochReader:
     """Reads epochs for many at once: whoever asks joins the next read that has not begun.
 
-    So an answer is never older than its question, and a thousand questions cost a few statements. The reads have a
-    connection of their own, and nothing between them and the driver: they are made for almost every request.
+    So an answer is never older than its question, and a thousand questions cost a few statements. They are sent by the
+    driver itself: they are made for almost every request.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: list[asyncio.Future[Epochs]] = []
         self._reading: asyncio.Task[None] | None = None
-        self._connection: AsyncConnection | None = None
-        database.at_disposal(self.aclose)
 
     def current(self) -> asyncio.Future[Epochs]:
         """The epochs as of now or later.
 
         Raises:
-            OperationalError: the database does not answer.
+            DBAPIError, OSError: the database does not answer.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Epochs] = loop.create_future()
@@ -106,7 +103,7 @@ class EpochReader:
                 waiting, self._waiting = self._waiting, []
                 try:
                     epochs = await self._read()
-                except (DBAPIError, OSError, TimeoutError) as error:
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those who asked
                     _tell(waiting, error=error)
                 else:
                     _tell(waiting, epochs=epochs)
@@ -114,31 +111,23 @@ class EpochReader:
             self._reading = None
 
     async def _read(self) -> Epochs:
-        kept = self._connection is not None
         try:
             return await self._read_once()
-        except (DBAPIError, OSError, TimeoutError):
-            await self.aclose()
-            if not kept:
+        except OperationalError as error:
+            if not error.connection_invalidated:
                 raise
-            return await self._read_once()  # a connection that was kept may have been closed since
+            return await self._read_once()  # a connection of the pool was cut, and nobody had noticed
 
     async def _read_once(self) -> Epochs:
-        if self._connection is None:
-            self._connection = await self._database.unpooled.connect()
-        driver = cast("asyncpg.Connection[Any]", (await self._connection.get_raw_connection()).driver_connection)
-        try:
-            return dict(await driver.fetch(_READ))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise OperationalError(_READ, None, error) from error
-
-    async def aclose(self) -> None:
-        """Close the connection; the next read opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(Exception):  # it may be broken: that is why it is closed
-                await connection.invalidate()
-                await connection.close()
+        async with self._database.engine.connect() as connection:
+            driver = cast("asyncpg.Connection[Any]", (await connection.get_raw_connection()).driver_connection)
+            try:
+                return dict(await driver.fetch(_READ))
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                cut = driver.is_closed()
+                if cut:
+                    await connection.invalidate()
+                raise OperationalError(_READ, None, error, connection_invalidated=cut) from error
 
 
 def _tell(

@@ -105,3 +105,12 @@ class TestReading:
         await asyncio.sleep(0)
         first.cancel()
         assert INSTALLATION in await second
+
+    async def test_a_connection_that_was_cut_is_replaced(self, database: Database) -> None:
+        """Nobody is told of it."""
+        reader = EpochReader(database)
+        await reader.current()
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        async with database.unpooled.connect() as connection:
+            await connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+        assert INSTALLATION in await reader.current()
