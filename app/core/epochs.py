@@ -96,38 +96,43 @@ class EpochReader:
         return answer
 
     async def _read_on(self) -> None:
-        """Read for all who wait, and again for those who come meanwhile: they may know of something newer."""
+        """Read for all who wait, and again for those who come meanwhile: they may know of something newer.
+
+        One connection of the pool serves as long as somebody waits. One that fails is tried anew, once: it may have
+        been cut, and nobody had noticed.
+        """
+        failed = False
         try:
             while self._waiting:
-                await asyncio.sleep(0)  # whoever is about to ask in this turn of the loop is answered along
-                waiting, self._waiting = self._waiting, []
                 try:
-                    epochs = await self._read()
+                    async with self._database.engine.connect() as connection:
+                        driver = (await connection.get_raw_connection()).driver_connection
+                        await self._answer_all(cast("asyncpg.Connection[Any]", driver))
+                    failed = False
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is told to those who asked
-                    _tell(waiting, error=error)
-                else:
-                    _tell(waiting, epochs=epochs)
+                    if failed:
+                        waiting, self._waiting = self._waiting, []
+                        _tell(waiting, error=_as_database_error(error))
+                    failed = not failed
         finally:
             self._reading = None
 
-    async def _read(self) -> Epochs:
-        try:
-            return await self._read_once()
-        except OperationalError as error:
-            if not error.connection_invalidated:
-                raise
-            return await self._read_once()  # a connection of the pool was cut, and nobody had noticed
-
-    async def _read_once(self) -> Epochs:
-        async with self._database.engine.connect() as connection:
-            driver = cast("asyncpg.Connection[Any]", (await connection.get_raw_connection()).driver_connection)
+    async def _answer_all(self, driver: asyncpg.Connection[Any]) -> None:
+        while self._waiting:
+            await asyncio.sleep(0)  # whoever is about to ask in this turn of the loop is answered along
+            asked, self._waiting = self._waiting, []
             try:
-                return dict(await driver.fetch(_READ))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                cut = driver.is_closed()
-                if cut:
-                    await connection.invalidate()
-                raise OperationalError(_READ, None, error, connection_invalidated=cut) from error
+                _tell(asked, epochs=dict(await driver.fetch(_READ)))
+            except BaseException:
+                self._waiting = asked + self._waiting
+                raise
+
+
+def _as_database_error(error: Exception) -> Exception:
+    """What the driver raises by itself, as SQLAlchemy would."""
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return OperationalError(_READ, None, error)
+    return error
 
 
 def _tell(
