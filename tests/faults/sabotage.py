@@ -29,7 +29,7 @@ from app.tds.workers.worker import SyncWorker
 __all__ = ["SABOTAGES", "apply_sabotage"]
 
 _MOMENT: Final = 0.05
-_Ends = list[tuple[ClaimedItem, End]]
+_Held = list[tuple[Sequence[tuple[ClaimedItem, End]], dict[str, Any]]]
 
 
 def _skip_lease_check() -> None:
@@ -55,21 +55,22 @@ def _skip_version_guard() -> None:
 
 def _finish_outside_transaction() -> None:
     """The queue's ``completed`` is written in a transaction of its own, after that of the effect (P2)."""
-    kept: ContextVar[_Ends] = ContextVar("kept")
+    kept: ContextVar[_Held] = ContextVar("kept")
     real: Any = SyncWorker._apply  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what it breaks is inside
 
-    async def finish(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]]) -> list[DomainEvent]:
+    async def finish(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]], **named: Any) -> list[DomainEvent]:
         del session
-        kept.get().extend(ends)
+        kept.get().append((ends, named))
         return []
 
     async def _apply(self: SyncWorker, items: Sequence[ClaimedItem]) -> BatchReport:
-        ends: _Ends = []
-        kept.set(ends)
+        held: _Held = []
+        kept.set(held)
         report: BatchReport = await real(self, items)
         await asyncio.sleep(_MOMENT)
         async with default_database().transaction() as session:
-            await event_log.record(session, await finishing.finish(session, ends))
+            for ends, named in held:
+                await event_log.record(session, await finishing.finish(session, ends, **named))
         return report
 
     apply.finish = finish
