@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from app.core.database import Database
 
-__all__ = ["ACCESS", "INSTALLATION", "VIEWS", "EpochReader", "Epochs", "raise_epoch", "read_epochs"]
+__all__ = ["ACCESS", "INSTALLATION", "VIEWS", "EpochReader", "Epochs", "raise_epoch"]
 
 VIEWS: Final = "views"
 """What people see: raised by each of their actions."""
@@ -63,11 +63,6 @@ def _write(session: Session) -> None:
 def _forget(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is None:  # what a savepoint raised and undid is raised all the same: that costs a look
         session.info.pop(_KEY, None)
-
-
-async def read_epochs(session: AsyncSession) -> Epochs:
-    """All epochs, as of the session's newest statement."""
-    return {row.name: row.epoch for row in await session.execute(text(_READ))}
 
 
 class EpochReader:

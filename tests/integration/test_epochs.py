@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app.core.database import Database, join_or_begin
-from app.core.epochs import ACCESS, INSTALLATION, VIEWS, EpochReader, raise_epoch, read_epochs
+from app.core.epochs import ACCESS, INSTALLATION, VIEWS, EpochReader, raise_epoch
 
 
 class TestRaising:
@@ -28,8 +28,7 @@ class TestRaising:
         async with database.transaction() as session:
             for name in (VIEWS, ACCESS, VIEWS):
                 raise_epoch(session, name)
-        async with database.session() as session:
-            epochs = await read_epochs(session)
+        epochs = await EpochReader(database).current()
         assert (epochs[VIEWS], epochs[ACCESS]) == (1, 1)
 
     async def test_goes_with_a_rollback(self, database: Database) -> None:

@@ -57,9 +57,20 @@ def _walk(value: Any, depth: int) -> None:
             _walk(member, depth + 1)
 
 
+def _as_in_json(value: Any) -> Any:
+    """Decimals as text, as in the document's JSON and in the row: a number would differ from itself read back."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _as_in_json(member) for key, member in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list):
+        return [_as_in_json(member) for member in cast("list[Any]", value)]
+    return value
+
+
 def _storable_tree(fields: dict[str, Any]) -> dict[str, Any]:
     _walk(fields, 0)
-    return fields
+    return _as_in_json(fields)
 
 
 def _finite(number: Decimal) -> Decimal:

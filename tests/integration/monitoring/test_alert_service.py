@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core.config import AlertSettings
 from app.core.database import Database
-from app.core.epochs import VIEWS, read_epochs
+from app.core.epochs import VIEWS, EpochReader
 from app.core.errors import InvalidError
 from app.core.ids import new_id
 from app.tds.monitoring import evaluation
@@ -44,9 +43,7 @@ async def backlog(database: Database) -> dict[str, Any]:
 
 async def epoch(database: Database) -> int:
     """How often all that people see was made stale."""
-    async with database.session() as session:
-        found: Mapping[str, int] = await read_epochs(session)
-        return found.get(VIEWS, 0)
+    return (await EpochReader(database).current()).get(VIEWS, 0)
 
 
 class TestAcknowledge:

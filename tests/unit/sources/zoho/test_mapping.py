@@ -10,6 +10,7 @@ from urllib.parse import quote_plus, urlencode
 import pytest
 
 from app.tds.core.errors import MappingError
+from app.tds.documents import DOCUMENTS
 from app.tds.sources.zoho.mapping import map_event
 from app.tds.types import EntityType, OperationType
 from tests.unit.sources.zoho.peer import event
@@ -376,3 +377,22 @@ class TestCustomer:
         """Two persons of one id cannot both be kept."""
         persons = [{"contact_person_id": "1"}, {"contact_person_id": 1}]
         assert refusals({"contact_id": "1", "contact_persons": persons}) == [("contact_persons", "duplicate_id")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ITEM | {"rate": 12.50, "purchase_rate": "8.250", "stock_on_hand": -3, "sku": "", "name": "كيبل &amp; HDMI"},
+        ITEM | {"rate": 12500, "reorder_level": 1e3, "custom_fields": [{"api_name": "cf_x", "value": 1.50}]},
+        {"contact_id": "7", "contact_name": "Ann", "credit_limit": 59750.0, "billing_address": {"city": "Erbil"}},
+    ],
+    ids=["item", "whole numbers", "customer"],
+)
+def test_the_document_is_what_its_payload_says(body: dict[str, Any]) -> None:
+    """Whether a change is applied at once or from the queue: the same fields are known, with the same values."""
+    change = map_event(event(body))
+    assert change.document is not None
+    parsed = DOCUMENTS[change.entity_type].model_validate_json(change.payload)
+    assert parsed == change.document
+    assert parsed.known() == change.document.known()
+    assert parsed.model_fields_set == change.document.model_fields_set
