@@ -8,19 +8,20 @@ a fault of the campaign meets it soon.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import default_database
 from app.core.events import event_log
 from app.core.events.event import DomainEvent
 from app.core.ids import new_id
-from app.tds.core import apply, claims, finishing, inbox
+from app.tds.core import apply, claims, inbox
 from app.tds.core.apply import BatchReport
 from app.tds.core.ledger import EntityState
 from app.tds.core.outcomes import ClaimedItem, End
@@ -29,17 +30,24 @@ from app.tds.workers.worker import SyncWorker
 __all__ = ["SABOTAGES", "apply_sabotage"]
 
 _MOMENT: Final = 0.05
-_Held = list[tuple[Sequence[tuple[ClaimedItem, End]], dict[str, Any]]]
+_NEVER: Final = 2**62
+_Ends = Sequence[tuple[ClaimedItem, End]]
+_Finish = Callable[..., Awaitable[list[DomainEvent]]]
 
 
 def _skip_lease_check() -> None:
-    """Whatever a worker once claimed it holds for ever (P5)."""
+    """Whatever a worker once claimed it holds for ever (P5); and it claims all, since nothing is new to it."""
     real = claims.hold
+
+    async def newest_arrival(session: AsyncSession) -> int:
+        del session
+        return _NEVER
 
     async def hold(session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> claims.Held:
         return claims.Held(list(items), (await real(session, items, worker=worker)).now)
 
     claims.hold = hold
+    claims.newest_arrival = newest_arrival
 
 
 def _skip_version_guard() -> None:
@@ -54,27 +62,30 @@ def _skip_version_guard() -> None:
 
 
 def _finish_outside_transaction() -> None:
-    """The queue's ``completed`` is written in a transaction of its own, after that of the effect (P2)."""
-    kept: ContextVar[_Held] = ContextVar("kept")
-    real: Any = SyncWorker._apply  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - what it breaks is inside
+    """How a batch ended is written in a transaction of its own, after that of the effect (P2)."""
+    kept: ContextVar[list[_Finish]] = ContextVar("kept")
+    real = SyncWorker.process_batch
 
-    async def finish(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]], **named: Any) -> list[DomainEvent]:
-        del session
-        kept.get().append((ends, named))
-        return []
+    def later(finish: _Finish) -> _Finish:
+        async def keep(session: AsyncSession, ends: _Ends, **named: Any) -> list[DomainEvent]:
+            del session
+            kept.get().append(partial(finish, ends=ends, **named))
+            return []
 
-    async def _apply(self: SyncWorker, items: Sequence[ClaimedItem]) -> BatchReport:
-        held: _Held = []
-        kept.set(held)
-        report: BatchReport = await real(self, items)
+        return keep
+
+    async def process_batch(self: SyncWorker, limit: int | None = None) -> BatchReport:
+        finishes: list[_Finish] = []
+        kept.set(finishes)
+        report = await real(self, limit)
         await asyncio.sleep(_MOMENT)
         async with default_database().transaction() as session:
-            for ends, named in held:
-                await event_log.record(session, await finishing.finish(session, ends, **named))
+            for finish in finishes:
+                await event_log.record(session, await finish(session))
         return report
 
-    apply.finish = finish
-    SyncWorker._apply = _apply  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the same
+    apply.finish, apply.finish_taken = later(apply.finish), later(apply.finish_taken)
+    SyncWorker.process_batch = process_batch
 
 
 def _ack_before_commit() -> None:

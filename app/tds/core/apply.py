@@ -7,26 +7,29 @@ an item whose lease is lost by now is left out of everything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import random
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.events import event_log
 from app.core.events.event import DomainEvent
+from app.core.ids import new_id
 from app.tds.core import claims, ledger, waiting
 from app.tds.core.audit import AuditEntry, record_audit
 from app.tds.core.bisection import Failed, write_in_halves
 from app.tds.core.dead_letters import Letter, record_letters, resolve_superseded
+from app.tds.core.enqueueing import Hold
 from app.tds.core.errors import FieldError
 from app.tds.core.events import TDSEntityFailedEvent, TDSEntitySyncedEvent
-from app.tds.core.finishing import finish
+from app.tds.core.finishing import finish, finish_taken
 from app.tds.core.ledger import EntityState, Folded, Key, ParsedItem
 from app.tds.core.outcomes import ClaimedItem, Dead, Done, End, GiveBack, Retry
 from app.tds.core.ports import Applied, Assignment, Rejected, Target
@@ -57,13 +60,17 @@ class BatchReport:
 
 @dataclass(slots=True)
 class _Work:
-    """What one transaction has gathered to write at its end. ``now`` is the database's time."""
+    """What one transaction has gathered to write at its end. ``now`` is the database's time; ``hold`` is given where
+    the items are in no queue yet.
+    """
 
     worker: str
     now: datetime
+    hold: Hold | None = None
     begun: float = field(default_factory=monotonic)
     ends: dict[UUID, End] = field(default_factory=dict[UUID, End])
     states: list[EntityState] = field(default_factory=list[EntityState])
+    opened: Mapping[Key, EntityState] = field(default_factory=dict[Key, EntityState])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     events: list[DomainEvent] = field(default_factory=list[DomainEvent])
     came: list[str] = field(default_factory=list[str])
@@ -72,6 +79,12 @@ class _Work:
     def time(self) -> datetime:
         """What the database's clock shows by now."""
         return self.now + timedelta(seconds=monotonic() - self.begun)
+
+    def unsaved(self) -> list[EntityState]:
+        """What the ledger does not say yet: all but what was opened and then applied as foreseen."""
+        left = set(self.opened).difference(state.key for state in self.states)
+        changed = [state for state in self.states if self.opened.get(state.key) != state]
+        return changed + [EntityState(*key) for key in left]
 
     def fail(self, folded: Folded, end: End) -> None:
         """The newest item of an entity was not applied: the ones it overtook get their own chance."""
@@ -95,11 +108,31 @@ class Applier:
         if not held.items:
             return BatchReport(lost=len(items))
         work = _Work(worker, held.now)
-        parsed = self._parse(held.items, work)
+        await self._apply_all(session, held.items, work)
+        return BatchReport([(item, work.ends[item.id]) for item in held.items], len(items) - len(held.items))
+
+    async def apply_taken(
+        self, session: AsyncSession, items: Sequence[ClaimedItem], *, hold: Hold, now: datetime
+    ) -> BatchReport:
+        """Apply items that are in no queue yet, and queue them as they end: all of them, or none.
+
+        The transaction holds their inbox events, and it began at ``now``, the database's time. What has to be tried
+        again is queued under ``hold`` first. Errors are not taken apart: whose they are shows when they are queued.
+
+        Raises:
+            Exception: whatever a target raises.
+        """
+        if not items:
+            return BatchReport()
+        work = _Work(hold.worker, now, hold)
+        await self._apply_all(session, items, work)
+        return BatchReport([(item, work.ends[item.id]) for item in items])
+
+    async def _apply_all(self, session: AsyncSession, items: Sequence[ClaimedItem], work: _Work) -> None:
+        parsed = self._parse(items, work)
         if parsed or work.unusable:
             await self._apply_parsed(session, parsed, work)
-        await self._write(session, held.items, work)
-        return BatchReport([(item, work.ends[item.id]) for item in held.items], len(items) - len(held.items))
+        await self._write(session, items, work)
 
     def _parse(self, batch: Sequence[ClaimedItem], work: _Work) -> list[ParsedItem]:
         parsed: list[ParsedItem] = []
@@ -129,7 +162,7 @@ class Applier:
     async def _apply_parsed(self, session: AsyncSession, parsed: Sequence[ParsedItem], work: _Work) -> None:
         grouped = ledger.group(parsed)
         keys = {*grouped, *(item.key for item, _ in work.unusable)}
-        states = await ledger.lock(session, sorted(keys))
+        states = await self._lock(session, grouped, keys, work)
         for item, dead in work.unusable:
             # What cannot be used need not be, where something newer has been applied.
             delete = item.operation_type is OperationType.DELETE
@@ -154,6 +187,22 @@ class Applier:
         for entity_type in sorted(by_type):
             await self._apply_type(session, EntityType(entity_type), by_type[entity_type], known, work)
 
+    async def _lock(
+        self, session: AsyncSession, grouped: Mapping[Key, Sequence[ParsedItem]], keys: Collection[Key], work: _Work
+    ) -> dict[Key, EntityState]:
+        """The ledger's rows of these entities, locked. What comes straight from the inbox may be new: its rows are
+        written once, as they are to be, with the id that the local row will have.
+        """
+        states: dict[Key, EntityState] = {}
+        if work.hold:
+            new = {key: EntityState(*key, local_id=str(new_id())) for key in grouped}
+            folds = (ledger.fold(new[key], items) for key, items in grouped.items())
+            to_be = {folded.state.key: folded.state for folded in folds if folded.document is not None}
+            opened = await ledger.open_as(session, list(to_be.values()))
+            work.opened = {key: to_be[key] for key in opened}
+            states = {key: new[key] for key in opened}
+        return states | await ledger.lock(session, sorted(key for key in keys if key not in states))
+
     async def _apply_type(
         self,
         session: AsyncSession,
@@ -165,9 +214,13 @@ class Applier:
         target = self.targets[entity_type]
 
         async def write(part: Sequence[Folded]) -> Sequence[Applied | Rejected]:
-            return await target.apply(session, entity_type, [_assignment(folded, known) for folded in part])
+            return await target.apply(
+                session,
+                entity_type,
+                [_assignment(folded, known, new=folded.state.key in work.opened) for folded in part],
+            )
 
-        results = await write_in_halves(session, group, write)
+        results = await (write(group) if work.hold else write_in_halves(session, group, write))
         for folded, result in zip(group, results, strict=True):
             if isinstance(result, Applied):
                 _note_applied(folded, result, work)
@@ -182,14 +235,17 @@ class Applier:
         return decide(policy, item.attempts, result.error, now=now, random=self.random)
 
     async def _write(self, session: AsyncSession, batch: Sequence[ClaimedItem], work: _Work) -> None:
-        await ledger.save(session, work.states)
+        await ledger.save(session, work.unsaved())
         await record_audit(session, work.audit)
         letters = [Letter.of_item(item, end) for item in batch if isinstance(end := work.ends[item.id], Dead)]
         work.events += await record_letters(session, letters)
         work.events += await resolve_superseded(session, work.states)
         work.events += [_failed(item, end) for item in batch if isinstance(end := work.ends[item.id], Retry)]
         ends = [(item, work.ends[item.id]) for item in batch]
-        work.events += await finish(session, ends, worker=work.worker, now=work.time())
+        if work.hold:
+            work.events += await finish_taken(session, ends, hold=work.hold, now=work.time())
+        else:
+            work.events += await finish(session, ends, worker=work.worker, now=work.time())
         await waiting.wake(session, work.came)
         await event_log.record(session, work.events)
 
@@ -203,7 +259,7 @@ def _missing(folded: Folded, known: Mapping[Key, str]) -> Key | None:
     return next((key for key in waiting.wanted(folded).values() if key not in known), None)
 
 
-def _assignment(folded: Folded, known: Mapping[Key, str]) -> Assignment:
+def _assignment(folded: Folded, known: Mapping[Key, str], *, new: bool) -> Assignment:
     state = folded.state
     return Assignment(
         source=state.source,
@@ -212,11 +268,14 @@ def _assignment(folded: Folded, known: Mapping[Key, str]) -> Assignment:
         document=folded.document,
         references={name: known[key] for name, key in waiting.wanted(folded).items()},
         fresh=folded.fresh,
+        new=new,
     )
 
 
 def _note_applied(folded: Folded, applied: Applied, work: _Work) -> None:
-    item, state = _newest(folded), replace(folded.state, local_id=applied.local_id or folded.state.local_id)
+    item, state = _newest(folded), folded.state
+    if applied.local_id not in (None, state.local_id):
+        state = replace(state, local_id=applied.local_id)
     work.states.append(state)
     if applied.outcome is Outcome.CREATED:
         work.came.append(waiting.for_entity(state.key))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.epochs import VIEWS, raise_epoch
@@ -14,7 +15,7 @@ from app.core.ids import new_id
 from app.core.orm import to_json
 from app.core.security.origin import origin
 from app.core.security.recording import AccessChange
-from app.tds.sql import statement
+from app.tds.sql import column, statement
 from app.tds.types import OperationType
 
 __all__ = ["MANUAL", "AuditEntry", "record_access", "record_action", "record_audit"]
@@ -23,8 +24,7 @@ MANUAL: Final = "manual"
 """The ``change_source`` of what a person does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True, kw_only=True, gc=False):
     """One change. ``actor`` is a person's name, or a worker's id; ``change_source`` a source, or ``manual``."""
 
     entity_type: str
@@ -33,7 +33,7 @@ class AuditEntry:
     operation: OperationType
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
-    changed: Sequence[str] = field(default_factory=tuple)
+    changed: Sequence[str] = ()
     change_source: str
     actor: str
     queue_id: UUID | None = None
@@ -42,6 +42,13 @@ class AuditEntry:
 
 def _json(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else to_json(value)
+
+
+@lru_cache(maxsize=1_000)
+def _array(names: tuple[str, ...]) -> str:
+    """The names as PostgreSQL writes an array. A creation has the names of all its fields: the same ones each time."""
+    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in names)
+    return "{" + ",".join(f'"{name}"' for name in quoted) + "}"
 
 
 async def record_audit(session: AsyncSession, entries: Sequence[AuditEntry]) -> None:
@@ -54,14 +61,14 @@ async def record_audit(session: AsyncSession, entries: Sequence[AuditEntry]) -> 
         "entity_ids": [entry.entity_id for entry in entries],
         "source_entity_ids": [entry.source_entity_id for entry in entries],
         "operations": [entry.operation.value for entry in entries],
-        "befores": [_json(entry.before) for entry in entries],
+        "befores": column([_json(entry.before) for entry in entries]),
         "afters": [_json(entry.after) for entry in entries],
-        "changed": [to_json(list(entry.changed)) for entry in entries],
+        "changed": [_array(tuple(entry.changed)) for entry in entries],
         "change_sources": [entry.change_source for entry in entries],
         "actors": [entry.actor for entry in entries],
-        "origins": [origin.get() if entry.change_source == MANUAL else None for entry in entries],
-        "queue_ids": [entry.queue_id for entry in entries],
-        "run_ids": [entry.run_id for entry in entries],
+        "origins": column([origin.get() if entry.change_source == MANUAL else None for entry in entries]),
+        "queue_ids": column([entry.queue_id for entry in entries]),
+        "run_ids": column([entry.run_id for entry in entries]),
     }
     await session.execute(statement("record_audit"), parameters)
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import utc_now
@@ -20,7 +20,7 @@ from app.tds.core.outcomes import ClaimedItem
 from app.tds.sql import statement
 from app.tds.types import OperationType
 
-__all__ = ["Held", "claim", "claim_one", "claim_poison", "give_back", "guard", "hold", "rescue"]
+__all__ = ["Held", "claim", "claim_one", "claim_poison", "give_back", "guard", "hold", "newest_arrival", "rescue"]
 
 _OLDEST_SHARE = 10
 """One in so many places of a batch goes to the oldest item, whatever its priority."""
@@ -49,12 +49,17 @@ def _tokens(items: Sequence[ClaimedItem]) -> dict[str, object]:
     }
 
 
-async def guard(session: AsyncSession, *, lease: float) -> None:
+async def guard(session: AsyncSession, *, lease: float) -> datetime:
     """Begin a batch's transaction: if the process freezes in it, the server ends it within the lease; and what is
-    pending is found by its index, whatever the statistics say.
+    pending is found by its index, whatever the statistics say. Returns the database's time.
     """
     idle = f"{max(1, int(lease * 1000))}ms"
-    await session.execute(statement("guard"), {"idle": idle, "lock": idle})
+    return (await session.execute(statement("guard"), {"idle": idle, "lock": idle})).one().now
+
+
+async def newest_arrival(session: AsyncSession) -> int:
+    """The newest arrival number that was given away: what is above it has arrived since."""
+    return (await session.execute(text("SELECT last_value FROM tds_arrival_seq"))).scalar_one()
 
 
 async def claim(session: AsyncSession, *, worker: str, limit: int, lease: float) -> list[ClaimedItem]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from msgspec import structs
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -89,7 +90,7 @@ async def _try(session: AsyncSession, entry: QueueEntry, applier: Applier) -> Dr
     await enqueue_all(session, [entry])
     claimed = await claims.claim_one(session, entry.id, worker=_WORKER, lease=_LEASE)
     assert claimed is not None  # noqa: S101 - the row was written a moment ago in this transaction
-    item = replace(claimed, paused=False)
+    item = structs.replace(claimed, paused=False)
     report = await applier.apply(session, [item], worker=_WORKER)
     ((_, end),) = report.ends
     return await _described(session, item, end, paused=claimed.paused)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.ids import new_id
 from app.tds.core import ledger
-from app.tds.sql import statement
+from app.tds.core.outcomes import ClaimedItem, Done
+from app.tds.sql import column, statement
 
-__all__ = ["Hold", "QueueEntry", "enqueue_all"]
+__all__ = ["Hold", "QueueEntry", "enqueue_all", "write_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,27 +45,43 @@ class Hold:
     seconds: float
 
 
-async def enqueue_all(session: AsyncSession, entries: Sequence[QueueEntry], *, hold: Hold | None = None) -> None:
+async def enqueue_all(
+    session: AsyncSession, entries: Sequence[QueueEntry | ClaimedItem], *, hold: Hold | None = None
+) -> None:
     """Write queue rows, and the ledger rows they will need, in two statements.
 
     With ``hold`` the rows are claimed in the same moment; their ``lease_token`` is 1.
     """
     await ledger.open_rows(session, ((e.source, e.entity_type, e.source_entity_id) for e in entries))
+    await write_rows(session, entries, hold=hold)
+
+
+async def write_rows(
+    session: AsyncSession,
+    entries: Sequence[QueueEntry | ClaimedItem],
+    *,
+    hold: Hold | None = None,
+    done: Mapping[UUID, Done] | None = None,
+) -> None:
+    """Write queue rows in one statement; those named in ``done`` are complete from the start."""
+    ends = [done.get(entry.id) for entry in entries] if done else []
     parameters = {
         "ids": [entry.id for entry in entries],
-        "inbox_event_ids": [entry.inbox_event_id for entry in entries],
-        "run_ids": [entry.run_id for entry in entries],
-        "dead_letter_ids": [entry.dead_letter_id for entry in entries],
+        "inbox_event_ids": column([entry.inbox_event_id for entry in entries]),
+        "run_ids": column([entry.run_id for entry in entries]),
+        "dead_letter_ids": column([entry.dead_letter_id for entry in entries]),
         "sources": [entry.source for entry in entries],
         "entity_types": [entry.entity_type for entry in entries],
         "source_entity_ids": [entry.source_entity_id for entry in entries],
         "operation_types": [entry.operation_type for entry in entries],
         "payloads": [entry.payload for entry in entries],
-        "version_times": [entry.version_time for entry in entries],
-        "arrivals": [entry.arrival for entry in entries],
-        "received_ats": [entry.received_at for entry in entries],
+        "version_times": column([entry.version_time for entry in entries]),
+        "arrivals": column([entry.arrival for entry in entries]),
+        "received_ats": column([entry.received_at for entry in entries]),
         "priorities": [entry.priority for entry in entries],
-        "trace_ids": [entry.trace_id for entry in entries],
+        "trace_ids": column([entry.trace_id for entry in entries]),
+        "outcomes": column([end and end.outcome for end in ends]),
+        "targets": column([end and end.target_entity_id for end in ends]),
         "worker": hold and hold.worker,
         "lease": hold and timedelta(seconds=hold.seconds),
     }

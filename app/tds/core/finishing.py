@@ -15,12 +15,13 @@ from app.core.clock import utc_now
 from app.core.events.event import DomainEvent
 from app.core.orm import to_json
 from app.tds.core import rollups
+from app.tds.core.enqueueing import Hold, write_rows
 from app.tds.core.events import TDSSyncCompletedEvent, TDSSyncFailedEvent
 from app.tds.core.outcomes import ClaimedItem, Dead, Defer, Done, End, GiveBack, Retry
 from app.tds.sql import statement
 from app.tds.types import EventStatus, Outcome
 
-__all__ = ["count_runs", "end_inbox", "finish", "settle_runs"]
+__all__ = ["count_runs", "end_inbox", "end_taken", "finish", "finish_taken", "settle_runs"]
 
 _KEPT_DEFERRALS = 5
 _SKIPPED = frozenset({Outcome.UNCHANGED, Outcome.SUPERSEDED})
@@ -37,13 +38,40 @@ async def finish(
 
     They are counted in the rollups of ``worker``; ``now`` is the database's time, up to which their latency is taken.
     """
+    await _end_items(session, ends)
+    return await _count(session, ends, worker, now or utc_now())
+
+
+async def finish_taken(
+    session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]], *, hold: Hold, now: datetime
+) -> list[DomainEvent]:
+    """End items that are in no queue yet, and whose inbox events this transaction has taken; returns as `finish`.
+
+    What is done is queued as such: one version of its queue row, and of its event. The rest is queued, held, and ended
+    as if it had waited there.
+    """
+    done = {item.id: end for item, end in ends if isinstance(end, Done)}
+    await write_rows(session, [item for item, _ in ends], hold=hold, done=done)
+    await end_taken(session, [item for item, _ in ends if item.id in done], EventStatus.COMPLETED)
+    if rest := [(item, end) for item, end in ends if item.id not in done]:
+        await end_taken(session, [item for item, _ in rest], EventStatus.QUEUED)
+        await _end_items(session, rest)
+    return await _count(session, ends, hold.worker, now)
+
+
+async def _end_items(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]]) -> None:
     parameters = {
         "ids": [item.id for item, _ in ends],
         "ends": to_json({str(item.id): _row(item, end) for item, end in ends}),
     }
     await session.execute(statement("finish"), parameters)
     await _end_inbox_rows(session, ends)
-    await rollups.record_ends(session, ends, worker=worker, now=now or utc_now())
+
+
+async def _count(
+    session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]], worker: str | None, now: datetime
+) -> list[DomainEvent]:
+    await rollups.record_ends(session, ends, worker=worker, now=now)
     return await count_runs(session, ((item.run_id, _counter(end)) for item, end in ends))
 
 
@@ -90,10 +118,23 @@ async def _end_inbox_rows(session: AsyncSession, ends: Sequence[tuple[ClaimedIte
     await end_inbox(session, dead, EventStatus.DEAD_LETTER)
 
 
+async def end_taken(session: AsyncSession, items: Sequence[ClaimedItem], status: EventStatus) -> None:
+    """Move the inbox events on that these items were made of, with what the mapping learned of them."""
+    if items:
+        parameters = {
+            "ids": [item.inbox_event_id for item in items],
+            "entity_types": [item.entity_type for item in items],
+            "source_entity_ids": [item.source_entity_id for item in items],
+            "operations": [item.operation_type for item in items],
+            "status": status.value,
+        }
+        await session.execute(statement("end_taken"), parameters)
+
+
 async def end_inbox(
     session: AsyncSession, ids: Sequence[UUID], status: EventStatus, *, learned: dict[str, Any] | None = None
 ) -> None:
-    """Move inbox rows on; ``learned`` holds, by id, what the mapping found out."""
+    """Move inbox rows on; ``learned`` holds, by id, what the mapping found out or complained of."""
     if ids:
         parameters = {"ids": list(ids), "status": status.value, "learned": to_json(learned or {})}
         await session.execute(statement("end_inbox"), parameters)

@@ -10,25 +10,25 @@ of changes that were not applied, so the order in which changes are worked on ne
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.tds.core.outcomes import ClaimedItem
 from app.tds.documents import Document
-from app.tds.sql import statement
+from app.tds.sql import column, statement
 
-__all__ = ["EntityState", "Folded", "Key", "ParsedItem", "fold", "lock", "open_rows", "save"]
+__all__ = ["EntityState", "Folded", "Key", "ParsedItem", "fold", "lock", "open_as", "open_rows", "save"]
 
 Key: TypeAlias = tuple[str, str, str]
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class EntityState:
+class EntityState(Struct, frozen=True, gc=False):
     """A ledger row, in the order of the columns that the lock returns."""
 
     source: str
@@ -74,16 +74,14 @@ class EntityState:
         return replace(state, deleted=delete)
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedItem:
+class ParsedItem(Struct, frozen=True, gc=False):
     """A claimed item with its document; None for a delete."""
 
     item: ClaimedItem
     document: Document | None
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(Struct, frozen=True, gc=False):
     """A batch's items of one entity, folded: only ``newest`` is applied, and leads to ``state``.
 
     ``document`` is the newest one, completed with what older ones of the batch know and it does not; ``fresh`` says
@@ -102,10 +100,12 @@ class Folded:
 
 def fold(before: EntityState, items: Iterable[ParsedItem]) -> Folded:
     """Fold the items of one entity in the order of their arrival."""
+    ordered = sorted(items, key=lambda candidate: candidate.item.arrival)
+    if len(ordered) == 1:
+        return _single(before, ordered[0])
     state: EntityState = before
     newest: ParsedItem | None = None
     fresh = False
-    ordered = sorted(items, key=lambda candidate: candidate.item.arrival)
     for parsed in ordered:
         accepted = state.accept(parsed.item, delete=parsed.document is None)
         if accepted is not None:
@@ -122,6 +122,19 @@ def fold(before: EntityState, items: Iterable[ParsedItem]) -> Folded:
     overtaken = [one.item for one in others if before.accept(one.item, delete=one.document is None) is not None]
     superseded = [one.item for one in others if one.item not in overtaken]
     return Folded(before, state, item, document, fresh and document is not None, superseded, overtaken)
+
+
+def _single(before: EntityState, parsed: ParsedItem) -> Folded:
+    """What `fold` makes of one item, which is what most batches have of an entity."""
+    item, delete = parsed.item, parsed.document is None
+    accepted = before.accept(item, delete=delete)
+    if accepted is not None:
+        return Folded(before, accepted, item, parsed.document, fresh=False, superseded=(), overtaken=())
+    state = before.seen(item, delete=delete)
+    if state.barred and state.barrier_deleted and not state.deleted:
+        # It is old itself, but it shows that what was applied since the delete is older than the delete.
+        return Folded(before, replace(state, deleted=True), item, None, fresh=False, superseded=(), overtaken=())
+    return Folded(before, state, None, None, fresh=False, superseded=(item,), overtaken=())
 
 
 def _completed(newer: Document | None, older: Document | None) -> Document | None:
@@ -154,12 +167,23 @@ async def open_rows(session: AsyncSession, keys: Iterable[Key]) -> None:
     await session.execute(statement("ensure_entities"), _columns(keys))
 
 
+async def open_as(session: AsyncSession, states: Sequence[EntityState]) -> set[Key]:
+    """Make ledger rows that say already what is about to be applied, for those entities that have none; returns which.
+
+    Who else is making one of them is waited for, so that an entity has one writer from its first change on.
+    """
+    rows = await session.execute(statement("open_entities"), _values(states))
+    return {(row.source, row.entity_type, row.source_entity_id) for row in rows}
+
+
 async def lock(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, EntityState]:
     """Lock the ledger rows of these entities until the end of the transaction, and read them."""
+    if not keys:
+        return {}
     rows = await session.execute(statement("lock_entities"), _columns(keys))
     states = {state.key: state for state in (EntityState(*row) for row in rows)}
     if missing := [key for key in keys if key not in states]:
-        # Rare: a row was purged between enqueue and apply.
+        # Rare: a row was purged between enqueue and apply, or what was taken from the inbox cannot be used.
         await open_rows(session, missing)
         rows = await session.execute(statement("lock_entities"), _columns(missing))
         states |= {state.key: state for state in (EntityState(*row) for row in rows)}
@@ -168,15 +192,20 @@ async def lock(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, EntitySt
 
 async def save(session: AsyncSession, states: Sequence[EntityState]) -> None:
     """Write states back into rows that this transaction has locked."""
-    if not states:
-        return
-    values: Mapping[str, list[object]] = {
-        "local_ids": [state.local_id for state in states],
-        "version_times": [state.version_time for state in states],
+    if states:
+        await session.execute(statement("update_entities"), _values(states))
+
+
+def _values(states: Sequence[EntityState]) -> dict[str, object]:
+    return {
+        "sources": [state.source for state in states],
+        "entity_types": [state.entity_type for state in states],
+        "source_entity_ids": [state.source_entity_id for state in states],
+        "local_ids": column([state.local_id for state in states]),
+        "version_times": column([state.version_time for state in states]),
         "version_arrivals": [state.version_arrival for state in states],
         "barrier_arrivals": [state.barrier_arrival for state in states],
-        "barrier_times": [state.barrier_time for state in states],
+        "barrier_times": column([state.barrier_time for state in states]),
         "barrier_deleted": [state.barrier_deleted for state in states],
         "deleted": [state.deleted for state in states],
     }
-    await session.execute(statement("update_entities"), {**_columns(state.key for state in states), **values})

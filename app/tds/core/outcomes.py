@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
+from msgspec import Struct
+
 from app.tds.core.errors import FieldError, storable
 from app.tds.documents import Document
 from app.tds.types import OperationType, Outcome
@@ -15,8 +17,7 @@ from app.tds.types import OperationType, Outcome
 __all__ = ["ClaimedItem", "Dead", "Defer", "Done", "End", "GiveBack", "Retry"]
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedItem:
+class ClaimedItem(Struct, frozen=True, gc=False):
     """A queue item under lease, in the order of the columns that the claim returns; ``document`` is what ``payload``
     holds, where this process has just mapped it itself.
     """
@@ -48,8 +49,7 @@ class ClaimedItem:
         return (self.source, self.entity_type, self.source_entity_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True, gc=False):
     """It is settled; ``target_entity_id`` is the local id, where there is one."""
 
     outcome: Outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +23,7 @@ __all__ = [
     "end_drains",
     "list_pauses",
     "pause",
+    "paused_of",
     "read_paused",
     "resume",
     "sweep",
@@ -40,6 +42,11 @@ class Paused:
     def covers(self, source: str, entity_type: str) -> bool:
         """Whether the work on this entity type of this source is laid aside."""
         return (source, entity_type) in self.pairs or (source, EVERYTHING) in self.pairs
+
+
+def paused_of(pairs: str | None) -> Paused:
+    """The same from JSON pairs of source and entity type; None is nothing."""
+    return Paused(frozenset((source, entity_type) for source, entity_type in orjson.loads(pairs or "[]")))
 
 
 async def read_paused(session: AsyncSession) -> Paused:

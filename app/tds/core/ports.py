@@ -6,10 +6,11 @@ Met by shape: a source or a target inherits from nothing.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.tds.core.errors import FieldError
@@ -39,8 +40,7 @@ class Delivery:
     query: Sequence[tuple[str, str]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawRecord:
+class RawRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One change as its source told it, before anybody understood it."""
 
     body: bytes
@@ -49,8 +49,7 @@ class RawRecord:
     operation: OperationType | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEvent:
+class StoredEvent(Struct, frozen=True, kw_only=True, gc=False):
     """An inbox row, as a mapping sees it. The three hints are what the receipt already knew."""
 
     body: bytes
@@ -60,8 +59,7 @@ class StoredEvent:
     operation: OperationType | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True, gc=False):
     """A change understood: ``payload`` is a canonical document in JSON, holding only the fields that
     its source knows; ``b"{}"`` for a delete. ``version_time`` is the source's modification time, if told.
     ``document`` may be given beside its JSON: whoever applies the change at once need not parse it again.
@@ -132,30 +130,30 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
+class Assignment(Struct, frozen=True, kw_only=True, gc=False):
     """One entity's newest change, on its way to a target. ``document`` is None for a delete; ``local_id``
     is None where the entity was never applied. ``references`` are local ids by the field that refers to them.
-    ``fresh``: the entity was deleted and made anew, so what the row holds of it is of no account any more.
+    ``fresh``: the entity was deleted and made anew, so what the row holds of it is of no account any more. ``new``:
+    there is no row yet, and ``local_id`` is the id that it is to have.
     """
 
     source: str
     source_entity_id: str
     local_id: str | None
     document: Document | None
-    references: Mapping[str, str] = field(default_factory=dict[str, str])
+    references: Mapping[str, str] = {}
     fresh: bool = False
+    new: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
+class Applied(Struct, frozen=True, kw_only=True, gc=False):
     """What a target did with an assignment; ``before`` and ``after`` hold JSON values of the changed row."""
 
     local_id: str | None
     outcome: Outcome
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
-    changed: Sequence[str] = field(default_factory=tuple)
+    changed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

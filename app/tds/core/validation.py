@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import Row
@@ -18,18 +18,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import TdsError
 from app.core.events import event_log
 from app.core.events.event import DomainEvent
+from app.core.ids import new_id
 from app.core.telemetry import get_logger
 from app.tds.core import finishing, pauses, rollups
 from app.tds.core.bisection import Failed, write_in_halves
 from app.tds.core.dead_letters import Letter, record_letters
-from app.tds.core.enqueueing import Hold, QueueEntry, enqueue_all
+from app.tds.core.enqueueing import Hold, enqueue_all
 from app.tds.core.errors import FieldError, MappingError, storable
 from app.tds.core.outcomes import ClaimedItem, Dead
 from app.tds.core.ports import Change, Source, StoredEvent
 from app.tds.sql import statement
 from app.tds.types import EventStatus, OperationType
 
-__all__ = ["ValidationReport", "validate_batch"]
+__all__ = ["Taken", "ValidationReport", "bury", "queue_events", "take", "validate_batch"]
 
 _log = get_logger(__name__)
 _WEBHOOK_PRIORITY: Final = 5
@@ -52,6 +53,24 @@ class ValidationReport:
         return self.queued + self.dead
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Pending events, taken and mapped: ``good`` with the items that would be claimed if they were queued now.
+
+    ``first`` and ``last`` are their arrival numbers, 0 where nothing was pending.
+    """
+
+    good: Sequence[tuple[Row[Any], ClaimedItem]] = ()
+    refused: Sequence[_Refused] = ()
+    first: int = 0
+    last: int = 0
+
+    @property
+    def items(self) -> list[ClaimedItem]:
+        """What was understood."""
+        return [item for _, item in self.good]
+
+
 async def validate_batch(
     session: AsyncSession,
     sources: Mapping[str, Source],
@@ -64,25 +83,31 @@ async def validate_batch(
 
     What becomes a dead letter is counted in the rollups of ``worker``.
     """
+    return await queue_events(session, await take(session, sources, limit=limit), worker=worker, hold=hold)
+
+
+async def take(session: AsyncSession, sources: Mapping[str, Source], *, limit: int) -> Taken:
+    """Lock up to ``limit`` pending events until the end of the transaction, and map them."""
     rows = (await session.execute(statement("claim_inbox"), {"limit": limit})).all()
     if not rows:
-        return ValidationReport()
-    mapped = [(row, _map(row, sources)) for row in rows]
-    good = [(row, change) for row, change in mapped if isinstance(change, Change)]
-    bad = [refused for _, refused in mapped if isinstance(refused, _Refused)]
-    queued, unstorable = await _enqueue(session, good, hold)
-    bad += unstorable
-    events = await _bury(session, bad, worker)
-    await event_log.record(session, events)
-    held = await _held(session, queued) if hold else ()
-    return ValidationReport(queued=len(queued), dead=len(bad), held=held)
+        return Taken()
+    paused = pauses.paused_of(rows[0].paused)
+    mapped = [(row, _map(row, sources, paused)) for row in rows]
+    return Taken(
+        good=[(row, item) for row, item in mapped if isinstance(item, ClaimedItem)],
+        refused=[refused for _, refused in mapped if isinstance(refused, _Refused)],
+        first=min(row.arrival for row in rows),
+        last=max(row.arrival for row in rows),
+    )
 
 
-class _Queued(NamedTuple):
-    """An event that became a queue row."""
-
-    entry: QueueEntry
-    change: Change
+async def queue_events(
+    session: AsyncSession, taken: Taken, *, worker: str | None = None, hold: Hold | None = None
+) -> ValidationReport:
+    """Queue what was understood, and make dead letters of the rest."""
+    queued, unstorable = await _enqueue(session, taken.good, hold)
+    dead = await bury(session, [*taken.refused, *unstorable], worker)
+    return ValidationReport(queued=len(queued), dead=dead, held=queued if hold else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +120,7 @@ class _Refused:
     source_entity_id: str | None = None
 
 
-def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | _Refused:
+def _map(row: Row[Any], sources: Mapping[str, Source], paused: pauses.Paused) -> ClaimedItem | _Refused:
     source = sources.get(row.source)
     if source is None:
         return _Refused(row, Dead("unknown_source", f"no source named {row.source!r} is configured", spent=0))
@@ -116,7 +141,7 @@ def _map(row: Row[Any], sources: Mapping[str, Source]) -> Change | _Refused:
     except Exception as error:  # noqa: BLE001 - a bug of a mapping must cost one event, never the pipeline
         _log.exception("mapping_crashed", event_id=str(row.id), source=row.source)
         return _Refused(row, Dead("mapping_crashed", f"{type(error).__name__}: {error}"[:2_000], spent=0))
-    return change
+    return _item(row, change, paused)
 
 
 def _refuse_future(change: Change, received_at: datetime) -> None:
@@ -133,98 +158,69 @@ def _refuse_future(change: Change, received_at: datetime) -> None:
         )
 
 
-def _entry(row: Row[Any], change: Change) -> QueueEntry:
-    return QueueEntry(
+def _item(row: Row[Any], change: Change, paused: pauses.Paused) -> ClaimedItem:
+    """What a claim would return once this is queued, in a moment at which nothing has happened to it yet."""
+    entity_type = change.entity_type.value
+    return ClaimedItem(
+        id=new_id(),
+        lease_token=1,
         source=row.source,
-        entity_type=change.entity_type.value,
+        entity_type=entity_type,
         source_entity_id=change.source_entity_id,
-        operation_type=change.operation.value,
+        operation_type=change.operation,
         payload=change.payload.decode(),
         version_time=change.version_time,
         arrival=row.arrival,
         received_at=row.created_at,
-        priority=_RUN_PRIORITY if row.run_id else _WEBHOOK_PRIORITY,
-        inbox_event_id=row.id,
-        run_id=row.run_id,
-        trace_id=row.trace_id,
-    )
-
-
-async def _enqueue(
-    session: AsyncSession, good: Sequence[tuple[Row[Any], Change]], hold: Hold | None
-) -> tuple[list[_Queued], list[_Refused]]:
-    """Queue what was understood; what the database will not take comes back with its reason."""
-
-    async def write(part: Sequence[tuple[Row[Any], Change]]) -> Sequence[QueueEntry]:
-        entries = [_entry(row, change) for row, change in part]
-        await enqueue_all(session, entries, hold=hold)
-        return entries
-
-    results = await write_in_halves(session, good, write)
-    pairs = list(zip(good, results, strict=True))
-    queued = [_Queued(entry, change) for (_, change), entry in pairs if isinstance(entry, QueueEntry)]
-    learned = {
-        str(entry.inbox_event_id): {
-            "entity_type": entry.entity_type,
-            "source_entity_id": entry.source_entity_id,
-            "operation": entry.operation_type,
-        }
-        for entry, _ in queued
-    }
-    ids = [entry.inbox_event_id for entry, _ in queued if entry.inbox_event_id]
-    await finishing.end_inbox(session, ids, EventStatus.QUEUED, learned=learned)
-    return queued, [
-        _Refused(
-            row, Dead("not_storable", str(result.error)[:2_000], spent=0), change.entity_type, change.source_entity_id
-        )
-        for (row, change), result in pairs
-        if isinstance(result, Failed)
-    ]
-
-
-async def _held(session: AsyncSession, queued: Sequence[_Queued]) -> list[ClaimedItem]:
-    paused = await pauses.read_paused(session)
-    return [_item(entry, change, paused=paused.covers(entry.source, entry.entity_type)) for entry, change in queued]
-
-
-def _item(entry: QueueEntry, change: Change, *, paused: bool) -> ClaimedItem:
-    """What a claim of this entry would return, in a moment at which nothing has happened to it yet."""
-    assert entry.arrival is not None  # noqa: S101 - it comes from the inbox, which numbers what arrives
-    assert entry.received_at is not None  # noqa: S101 - the same
-    return ClaimedItem(
-        id=entry.id,
-        lease_token=1,
-        source=entry.source,
-        entity_type=entry.entity_type,
-        source_entity_id=entry.source_entity_id,
-        operation_type=change.operation,
-        payload=entry.payload,
-        version_time=entry.version_time,
-        arrival=entry.arrival,
-        received_at=entry.received_at,
         attempts=0,
         lease_losses=0,
-        inbox_event_id=entry.inbox_event_id,
-        run_id=entry.run_id,
+        inbox_event_id=row.id,
+        run_id=row.run_id,
         dead_letter_id=None,
-        priority=entry.priority,
-        trace_id=entry.trace_id,
+        priority=_RUN_PRIORITY if row.run_id else _WEBHOOK_PRIORITY,
+        trace_id=row.trace_id,
         deferrals=0,
-        paused=paused,
+        paused=paused.covers(row.source, entity_type),
         document=change.document,
     )
 
 
-async def _bury(session: AsyncSession, bad: Sequence[_Refused], worker: str | None) -> list[DomainEvent]:
-    if not bad:
-        return []
-    letters = [_letter(refused) for refused in bad]
+async def _enqueue(
+    session: AsyncSession, good: Sequence[tuple[Row[Any], ClaimedItem]], hold: Hold | None
+) -> tuple[list[ClaimedItem], list[_Refused]]:
+    """Queue what was understood; what the database will not take comes back with its reason."""
+
+    async def write(part: Sequence[tuple[Row[Any], ClaimedItem]]) -> Sequence[ClaimedItem]:
+        items = [item for _, item in part]
+        await enqueue_all(session, items, hold=hold)
+        return items
+
+    results = await write_in_halves(session, good, write)
+    queued = [result for result in results if isinstance(result, ClaimedItem)]
+    await finishing.end_taken(session, queued, EventStatus.QUEUED)
+    return queued, [
+        _Refused(row, _not_storable(result), item.entity_type, item.source_entity_id)
+        for (row, item), result in zip(good, results, strict=True)
+        if isinstance(result, Failed)
+    ]
+
+
+def _not_storable(failed: Failed) -> Dead:
+    return Dead("not_storable", str(failed.error)[:2_000], spent=0)
+
+
+async def bury(session: AsyncSession, refused: Sequence[_Refused], worker: str | None) -> int:
+    """Make dead letters of events that cannot be queued, with all that belongs to it; returns how many."""
+    if not refused:
+        return 0
+    letters = [_letter(one) for one in refused]
     events: list[DomainEvent] = [*await record_letters(session, letters)]
-    learned = {str(refused.row.id): _learned(refused) for refused in bad}
-    ids = [refused.row.id for refused in bad]
-    await finishing.end_inbox(session, ids, EventStatus.DEAD_LETTER, learned=learned)
+    learned = {str(one.row.id): _learned(one) for one in refused}
+    await finishing.end_inbox(session, [one.row.id for one in refused], EventStatus.DEAD_LETTER, learned=learned)
     await rollups.record_dead(session, (letter.entity_type for letter in letters), worker=worker)
-    return events + await finishing.count_runs(session, ((refused.row.run_id, "failed") for refused in bad))
+    events += await finishing.count_runs(session, ((one.row.run_id, "failed") for one in refused))
+    await event_log.record(session, events)
+    return len(refused)
 
 
 def _learned(refused: _Refused) -> dict[str, Any]:

@@ -110,4 +110,8 @@ class Document(BaseModel):
     def known(self) -> dict[str, Any]:
         """The known fields with their values, in the order of the class."""
         known = self.model_fields_set
-        return {name: getattr(self, name) for name in type(self).model_fields if name in known}
+        return {name: value for name, value in vars(self).items() if name in known}
+
+    def whole(self) -> dict[str, Any]:
+        """All fields, in the order of the class: what is not known has the class's default."""
+        return dict(vars(self))

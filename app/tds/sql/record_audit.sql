@@ -6,7 +6,7 @@ INSERT INTO tds_audit_trail
      origin, queue_id, run_id)
 SELECT entry.id, entry.entity_type, entry.entity_id, entry.source_entity_id, entry.operation,
        CAST(entry.before AS jsonb), CAST(entry.after AS jsonb),
-       COALESCE((SELECT array_agg(field) FROM jsonb_array_elements_text(CAST(entry.changed AS jsonb)) AS field), '{}'),
+       CAST(entry.changed AS text[]),
        entry.change_source, entry.actor, entry.origin, entry.queue_id, entry.run_id
 FROM unnest(CAST(:ids AS uuid[]), CAST(:entity_types AS text[]), CAST(:entity_ids AS text[]),
             CAST(:source_entity_ids AS text[]), CAST(:operations AS text[]), CAST(:befores AS text[]),

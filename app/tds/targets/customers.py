@@ -15,7 +15,7 @@ from app.erp.models import Customer, CustomerAddress
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Address, ContactPerson, CustomerDocument
 from app.tds.sql import statement
-from app.tds.targets.rows import Plan, plan, row_id, to_rows
+from app.tds.targets.rows import Plan, known_ids, plan, to_rows
 
 __all__ = ["apply_customers"]
 
@@ -51,8 +51,8 @@ async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[s
 
 async def apply_customers(session: AsyncSession, assignments: Sequence[Assignment]) -> list[Applied | Rejected]:
     """Write customer changes: three reads, at most one delete and three writes."""
-    existing = await _read(session, [found for one in assignments if (found := row_id(one))])
-    made = plan(CustomerDocument, assignments, existing)
+    existing = await _read(session, known_ids(assignments))
+    made = plan(assignments, existing)
     if made.deleted:
         await session.execute(_DELETE, {"ids": made.deleted}, execution_options={"synchronize_session": False})
     if made.rows:
@@ -86,10 +86,10 @@ def _addresses(rows: Mapping[UUID, Mapping[str, Any]]) -> Iterable[dict[str, Any
     for identifier, row in rows.items():
         for kind in _KINDS:
             if (address := row[f"{kind}_address"]) is not None:
-                yield {"customer_id": identifier, "kind": kind, **address.model_dump()}
+                yield {"customer_id": identifier, "kind": kind, **address}
 
 
 def _persons(rows: Mapping[UUID, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     for identifier, row in rows.items():
         for position, person in enumerate(row["contact_persons"]):
-            yield {"customer_id": identifier, "position": position, **person.model_dump()}
+            yield {"customer_id": identifier, "position": position, **person}

@@ -14,7 +14,7 @@ from app.erp.models import Product
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import ProductDocument
 from app.tds.sql import statement
-from app.tds.targets.rows import plan, row_id, to_rows
+from app.tds.targets.rows import known_ids, plan, to_rows
 
 __all__ = ["apply_products"]
 
@@ -33,8 +33,8 @@ async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[s
 
 async def apply_products(session: AsyncSession, assignments: Sequence[Assignment]) -> list[Applied | Rejected]:
     """Write product changes: a read, at most one delete and one upsert."""
-    existing = await _read(session, [found for one in assignments if (found := row_id(one))])
-    made = plan(ProductDocument, assignments, existing)
+    existing = await _read(session, known_ids(assignments))
+    made = plan(assignments, existing)
     if made.deleted:
         await session.execute(_DELETE, {"ids": made.deleted}, execution_options={"synchronize_session": False})
     if made.rows:

@@ -21,21 +21,28 @@ from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Document
 from app.tds.types import Outcome
 
-__all__ = ["Plan", "plain", "plan", "row_id", "to_rows"]
+__all__ = ["Plan", "known_ids", "plain", "plan", "to_rows"]
 
 Row = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Plan:
-    """What to write: ``rows`` whole, by id; ``deleted`` ids; and what to answer for each assignment, in order."""
+    """What to write: ``rows`` whole, in JSON values, by id; ``deleted`` ids; and what to answer for each assignment, in
+    order.
+    """
 
     rows: dict[UUID, dict[str, Any]] = field(default_factory=dict[UUID, dict[str, Any]])
     deleted: list[UUID] = field(default_factory=list[UUID])
     results: list[Applied | Rejected] = field(default_factory=list[Applied | Rejected])
 
 
-def row_id(assignment: Assignment) -> UUID | None:
+def known_ids(assignments: Iterable[Assignment]) -> list[UUID]:
+    """The ids of rows that may be there."""
+    return [UUID(one.local_id) for one in assignments if one.local_id and not one.new]
+
+
+def _row_id(assignment: Assignment) -> UUID | None:
     """The local row's id, if the entity was ever applied."""
     return UUID(assignment.local_id) if assignment.local_id else None
 
@@ -55,26 +62,21 @@ def _plain_row(row: Row) -> dict[str, Any]:
     return {name: plain(value) for name, value in row.items()}
 
 
-def plan(kind: type[Document], assignments: Iterable[Assignment], existing: Mapping[UUID, Row]) -> Plan:
+def plan(assignments: Iterable[Assignment], existing: Mapping[UUID, Row]) -> Plan:
     """Compare each assignment with its row. ``existing`` holds canonical fields by row id."""
     made = Plan()
     for assignment in assignments:
-        identifier = row_id(assignment)
+        identifier = _row_id(assignment)
         before = existing.get(identifier) if identifier else None
         if assignment.document is None:
             made.results.append(_delete(made, identifier, before))
         elif before is None:
-            made.results.append(_create(made, kind, identifier or new_id(), assignment.document))
+            made.results.append(_create(made, identifier or new_id(), assignment.document))
         else:
             assert identifier is not None  # noqa: S101 - a row was found by it
-            document = _whole(kind, assignment.document) if assignment.fresh else assignment.document
-            made.results.append(_update(made, identifier, before, document))
+            changes = assignment.document.whole() if assignment.fresh else assignment.document.known()
+            made.results.append(_update(made, identifier, before, changes))
     return made
-
-
-def _whole(kind: type[Document], document: Document) -> Document:
-    """The document with its class's defaults set for what it does not know."""
-    return document.model_copy(update={name: getattr(document, name) for name in kind.model_fields})
 
 
 def _delete(made: Plan, identifier: UUID | None, before: Row | None) -> Applied:
@@ -84,29 +86,30 @@ def _delete(made: Plan, identifier: UUID | None, before: Row | None) -> Applied:
     return Applied(local_id=str(identifier), outcome=Outcome.DELETED, before=_plain_row(before), changed=sorted(before))
 
 
-def _create(made: Plan, kind: type[Document], identifier: UUID, document: Document) -> Applied | Rejected:
+def _create(made: Plan, identifier: UUID, document: Document) -> Applied | Rejected:
     known = document.known()
     if not known.get("name"):
         error = FieldError("name", "is needed to create this entity: it does not exist here yet", "missing")
         return Rejected(code="incomplete_document", errors=[error])
-    made.rows[identifier] = {name: getattr(document, name) for name in kind.model_fields}
-    return Applied(local_id=str(identifier), outcome=Outcome.CREATED, after=_plain_row(known), changed=sorted(known))
+    row = made.rows[identifier] = _plain_row(document.whole())
+    after = {name: row[name] for name in known}
+    return Applied(local_id=str(identifier), outcome=Outcome.CREATED, after=after, changed=sorted(known))
 
 
-def _update(made: Plan, identifier: UUID, before: Row, document: Document) -> Applied:
-    changes = {name: value for name, value in document.known().items() if before[name] != value}
+def _update(made: Plan, identifier: UUID, before: Row, told: Row) -> Applied:
+    changes = {name: value for name, value in told.items() if before[name] != value}
     if not changes:
         return Applied(local_id=str(identifier), outcome=Outcome.UNCHANGED)
-    made.rows[identifier] = {**before, **changes}
+    row = made.rows[identifier] = _plain_row({**before, **changes})
     return Applied(
         local_id=str(identifier),
         outcome=Outcome.UPDATED,
         before=_plain_row({name: before[name] for name in changes}),
-        after=_plain_row(changes),
+        after={name: row[name] for name in changes},
         changed=sorted(changes),
     )
 
 
 def to_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as the JSON array that the upserts take."""
-    return orjson.dumps(rows, default=plain).decode()
+    """Rows of JSON values as the array that the upserts take."""
+    return orjson.dumps(rows).decode()

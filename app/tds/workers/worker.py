@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -18,13 +18,13 @@ from app.core.clock import utc_now
 from app.core.config import QueueSettings
 from app.core.database import Database, default_database, join_or_begin
 from app.core.telemetry import get_logger
-from app.tds.core import claims, live
+from app.tds.core import claims, live, validation
 from app.tds.core.apply import Applier, BatchReport
 from app.tds.core.enqueueing import Hold
 from app.tds.core.outcomes import ClaimedItem, Dead
 from app.tds.core.ports import Source
 from app.tds.core.queue import QueueItemNotFoundError
-from app.tds.core.validation import ValidationReport, validate_batch
+from app.tds.core.retry import is_batch_error
 from app.tds.models import TDSSyncQueue
 from app.tds.sql import statement
 from app.tds.targets.erp import erp_targets
@@ -41,11 +41,24 @@ def worker_name(number: int | None = None) -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}{suffix}"
 
 
+@dataclass(slots=True)
+class _Hand:
+    """What one look brought: items to apply under their lease, or what has been applied already.
+
+    ``newest`` is the last arrival of what was applied at once, 0 where nothing was.
+    """
+
+    held: Sequence[ClaimedItem] = ()
+    report: BatchReport = field(default_factory=BatchReport)
+    refused: int = 0
+    newest: int = 0
+
+
 class SyncWorker:
     """Applies queue items, a batch at a time.
 
-    Given ``sources``, it takes events from the inbox where nothing waits in the queue: it validates them and, in the
-    same transaction, claims what becomes of them. ``backlogged`` tells that its newest look found something queued.
+    Given ``sources``, it takes events from the inbox where nothing waits in the queue, and applies them in the same
+    transaction. ``backlogged`` tells that its newest look found something queued.
 
     On a session of its own for each transaction, or, given ``db``, on the caller's. ``processed`` counts what it has
     settled since it was made, ``failed`` what of that became a dead letter. ``batch_size`` and ``batch_started_at``
@@ -77,6 +90,7 @@ class SyncWorker:
         self.batch_started_at: datetime | None = None
         self._kept: list[ClaimedItem] = []
         self._suspicion = Suspicion()
+        self._begun: int | None = None
         self._database = database
 
     @asynccontextmanager
@@ -91,27 +105,49 @@ class SyncWorker:
     async def process_batch(self, limit: int | None = None) -> BatchReport:
         """Claim and apply up to ``limit`` items (the configured batch size by default)."""
         await self.return_kept()
-        taken = await self._take(1 if self._suspicion.alone else limit or self.settings.batch_size)
-        report = await self._apply(taken.held) if taken.held else BatchReport()
-        return replace(report, refused=taken.dead)
+        return await self._take(1 if self._suspicion.alone else limit or self.settings.batch_size)
 
-    async def _take(self, limit: int) -> ValidationReport:
-        """Claim what waits in the queue; where nothing does, take events in, and claim what becomes of them."""
-        lease, taken = self.settings.lease_seconds, ValidationReport()
+    async def _take(self, limit: int) -> BatchReport:
+        hand = _Hand()
         try:
             async with self._transaction() as session:
-                await claims.guard(session, lease=lease)
-                items = await claims.claim(session, worker=self.name, limit=limit, lease=lease)
-                self.backlogged = len(items) > 0
-                if items or not self.sources:
-                    taken = ValidationReport(held=items)
-                else:
-                    hold = Hold(self.name, lease)
-                    taken = await validate_batch(session, self.sources, limit=limit, worker=self.name, hold=hold)
-        except Exception:
-            self._kept += taken.held  # the COMMIT failed, and may have come through all the same
-            raise
-        return taken
+                await self._fill(session, hand, limit)
+        except Exception as error:
+            self._kept += hand.held  # the COMMIT failed, and may have come through all the same
+            self._begun = max(self._begun or 0, hand.newest)
+            if not hand.newest or is_batch_error(error):
+                raise
+            # Whose error it is shows when each is applied under its own lease.
+            _log.warning("taken_events_not_applied", worker=self.name, error=str(error))
+            return await self._take(limit)
+        finally:
+            self._rest()
+        report = await self._apply(hand.held) if hand.held else self._counted(hand.report)
+        return replace(report, refused=hand.refused)
+
+    async def _fill(self, session: AsyncSession, hand: _Hand, limit: int) -> None:
+        """Claim what waits in the queue; where nothing does, take events from the inbox.
+
+        Those that came since this worker began are applied at once, in the transaction that takes them. Older ones may
+        have been the end of somebody: they get queue rows first, and a lease that tells should they be ours too.
+        """
+        lease = self.settings.lease_seconds
+        now = await claims.guard(session, lease=lease)
+        if self._begun is None:
+            self._begun = await claims.newest_arrival(session)
+        hand.held = await claims.claim(session, worker=self.name, limit=limit, lease=lease)
+        self.backlogged = len(hand.held) > 0
+        if hand.held or not self.sources:
+            return
+        taken, hold = await validation.take(session, self.sources, limit=limit), Hold(self.name, lease)
+        if taken.first > self._begun:
+            hand.newest = taken.last
+            self._begin(len(taken.good))
+            hand.report = await self.applier.apply_taken(session, taken.items, hold=hold, now=now)
+            hand.refused = await validation.bury(session, taken.refused, self.name)
+        else:
+            report = await validation.queue_events(session, taken, worker=self.name, hold=hold)
+            hand.held, hand.refused = report.held, report.dead
 
     async def process_event(self, queue_id: UUID | str) -> BatchReport:
         """Claim and apply one item, due or not; an empty report if it has ended or somebody else has it.
@@ -131,14 +167,23 @@ class SyncWorker:
         return await self.process_event(item.id)
 
     async def _apply(self, items: Sequence[ClaimedItem]) -> BatchReport:
-        self.batch_size, self.batch_started_at = len(items), utc_now()
+        self._begin(len(items))
         try:
             report = await self._apply_or_blame(items)
         except Exception:
             await self._give_back(items)
             raise
         finally:
-            self.batch_size, self.batch_started_at = 0, None
+            self._rest()
+        return self._counted(report)
+
+    def _begin(self, size: int) -> None:
+        self.batch_size, self.batch_started_at = size, utc_now()
+
+    def _rest(self) -> None:
+        self.batch_size, self.batch_started_at = 0, None
+
+    def _counted(self, report: BatchReport) -> BatchReport:
         live.tell(report.ends)
         self.processed += len(report.ends)
         self.failed += sum(isinstance(end, Dead) for _, end in report.ends)

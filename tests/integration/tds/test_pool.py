@@ -216,7 +216,7 @@ class TestWorkerPool:
         async with running(pool):
             await eventually(listening)
             with statements(database) as first:  # the pauses grow
-                await asyncio.wait_for(_count(first, 20), 20)
+                await asyncio.wait_for(_count(first, 26), 20)
             start = asyncio.get_running_loop().time()
             with statements(database) as sent:
                 await asyncio.wait_for(_count(sent, 30), 20)

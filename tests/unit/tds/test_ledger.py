@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.tds.core.ledger import EntityState, Folded, ParsedItem, fold, group
 from app.tds.core.outcomes import ClaimedItem
@@ -61,10 +61,10 @@ class Local:
             document=folded.document,
             fresh=folded.fresh,
         )
-        made = plan(ProductDocument, [assignment], self.rows)
+        made = plan([assignment], self.rows)
         for identifier in made.deleted:
             del self.rows[identifier]
-        self.rows |= made.rows
+        self.rows |= {key: ProductDocument.model_validate(row).whole() for key, row in made.rows.items()}
         (result,) = made.results
         if isinstance(result, Applied):
             self.state = replace(folded.state, local_id=result.local_id or folded.state.local_id)

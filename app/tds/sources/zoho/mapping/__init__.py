@@ -41,21 +41,24 @@ def map_event(event: StoredEvent) -> Change:
     operation = _operation(event.operation, located.operation)
     if operation is OperationType.DELETE:
         _raise_any(errors, located, source_entity_id)
-        return _change(located, source_entity_id, operation, b"{}", None)
+        return Change(
+            entity_type=located.entity,
+            source_entity_id=source_entity_id,
+            operation=operation,
+            payload=b"{}",
+            version_time=None,
+        )
     version_time = _version_time(located.record, errors)
     document = _DOCUMENTS[located.entity](located.record, errors)
     _raise_any(errors, located, source_entity_id)
     payload = b"{}" if document is None else document.model_dump_json(exclude_unset=True).encode()
-    return replace(_change(located, source_entity_id, operation, payload, version_time), document=document)
-
-
-def _change(located: Located, entity_id: str, operation: OperationType, payload: bytes, at: datetime | None) -> Change:
     return Change(
         entity_type=located.entity,
-        source_entity_id=entity_id,
+        source_entity_id=source_entity_id,
         operation=operation,
         payload=payload,
-        version_time=at,
+        version_time=version_time,
+        document=document,
     )
 
 

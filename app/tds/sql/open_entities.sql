@@ -1,0 +1,18 @@
+-- Make ledger rows as they are to be once the batch is applied, for entities that have none; those come back.
+-- locks: the new rows, in key order; somebody else who is making one of them is waited for
+-- index: tds_entities primary key
+INSERT INTO tds_entities
+    (source, entity_type, source_entity_id, local_id, version_time, version_arrival, barrier_arrival, barrier_time,
+     barrier_deleted, deleted, last_applied_at)
+SELECT entity.source, entity.entity_type, entity.source_entity_id, entity.local_id, entity.version_time,
+       entity.version_arrival, entity.barrier_arrival, entity.barrier_time, entity.barrier_deleted, entity.deleted,
+       now()
+FROM unnest(CAST(:sources AS text[]), CAST(:entity_types AS text[]), CAST(:source_entity_ids AS text[]),
+            CAST(:local_ids AS text[]), CAST(:version_times AS timestamptz[]), CAST(:version_arrivals AS bigint[]),
+            CAST(:barrier_arrivals AS bigint[]), CAST(:barrier_times AS timestamptz[]),
+            CAST(:barrier_deleted AS boolean[]), CAST(:deleted AS boolean[]))
+    AS entity (source, entity_type, source_entity_id, local_id, version_time, version_arrival, barrier_arrival,
+               barrier_time, barrier_deleted, deleted)
+ORDER BY entity.source, entity.entity_type, entity.source_entity_id
+ON CONFLICT DO NOTHING
+RETURNING source, entity_type, source_entity_id
