@@ -47,6 +47,7 @@ __all__ = [
     "eventually",
     "execute",
     "expire_leases",
+    "item_of",
     "records",
     "rows",
     "snapshot",
@@ -118,6 +119,13 @@ def claimed(source_entity_id: str = "1", **more: Any) -> ClaimedItem:
         "paused": False,
     }
     return ClaimedItem(**(values | more))
+
+
+def item_of(entry: QueueEntry) -> ClaimedItem:
+    """What the mapping makes of an event, where it would be queued as ``entry``."""
+    values = {name: getattr(entry, name, None) for name in ClaimedItem.__struct_fields__}
+    given = {name: given for name, given in values.items() if given is not None}
+    return claimed(**(given | {"operation_type": OperationType(entry.operation_type)}))
 
 
 async def enqueue(database: Database, *changes: QueueEntry) -> list[UUID]:

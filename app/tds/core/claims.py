@@ -59,7 +59,9 @@ async def guard(session: AsyncSession, *, lease: float) -> datetime:
 
 async def newest_arrival(session: AsyncSession) -> int:
     """The newest arrival number that was given away: what is above it has arrived since."""
-    return (await session.execute(text("SELECT last_value FROM tds_arrival_seq"))).scalar_one()
+    return (
+        await session.execute(text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM tds_arrival_seq"))
+    ).scalar_one()
 
 
 async def claim(session: AsyncSession, *, worker: str, limit: int, lease: float) -> list[ClaimedItem]:

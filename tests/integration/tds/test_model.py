@@ -20,17 +20,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import utc_now
 from app.core.config import DatabaseSettings
 from app.core.database import Database
 from app.tds.core import claims
 from app.tds.core.apply import Applier
-from app.tds.core.enqueueing import QueueEntry, enqueue_all
+from app.tds.core.enqueueing import Hold, QueueEntry, enqueue_all
 from app.tds.core.outcomes import ClaimedItem
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.core.retry import RetryPolicy
 from app.tds.targets.erp import ErpTarget
 from app.tds.types import EntityType
-from tests.support.pipeline import TIME
+from tests.support.pipeline import TIME, item_of
 
 pytestmark = pytest.mark.integration
 
@@ -38,6 +39,8 @@ T = TypeVar("T")
 WORKERS = ("w1", "w2", "w3")
 ENTITIES = ("e1", "e2", "e3")
 RECEIVED = 1.5
+Change = tuple[str, int | None, bool]
+CHANGES = st.tuples(st.sampled_from(ENTITIES), st.none() | st.integers(0, 3), st.sampled_from([True] + 9 * [False]))
 TABLES = "tds_sync_queue, tds_entities, tds_audit_trail, tds_dead_letter_queue, event_log, erp_products"
 
 
@@ -111,32 +114,49 @@ class Machine(RuleBasedStateMachine):
             result = await session.execute(text(sql), values)
             return list(result.all()) if sql.startswith("SELECT") else []
 
-    @rule(entity=st.sampled_from(ENTITIES), minutes=st.none() | st.integers(0, 3), bad=st.integers(0, 9))
-    def tell(self, entity: str, minutes: int | None, bad: int) -> None:
-        """The source tells of a change: late ones and equal times included."""
-        arrival = len(self.told) + 1
-        name = "bad" if bad == 0 else f"v{arrival}"
-        told = Told(entity, arrival, minutes, None if minutes is None else name)
-        if told.name != "bad":
-            self.told.append(told)
-        else:
-            self.told.append(Told(entity, arrival, -1, None))  # it never takes effect: older than all
-        self.run(self.enqueue(told))
+    @rule(change=CHANGES)
+    def tell(self, change: Change) -> None:
+        """The source tells of a change, and it is queued: late ones and equal times included."""
+        self.run(self.enqueue([self.entry(change)]))
 
-    async def enqueue(self, told: Told) -> None:
-        """Queue a change; all are received at one moment, in the midst of the source's times."""
-        entry = QueueEntry(
+    @rule(changes=st.lists(CHANGES, min_size=1, max_size=4))
+    def tell_to_a_worker(self, changes: Sequence[Change]) -> None:
+        """A worker meets changes in the inbox, and applies them at once; where that fails, they are queued."""
+        self.run(self.take_in([self.entry(change) for change in changes]))
+
+    def entry(self, change: Change) -> QueueEntry:
+        """A change told; all are received at one moment, in the midst of the source's times."""
+        entity, minutes, bad = change
+        arrival = len(self.told) + 1
+        name = "bad" if bad else f"v{arrival}"
+        if minutes is None:
+            name = None
+        # What is bad never takes effect: it is older than all.
+        self.told.append(Told(entity, arrival, -1, None) if name == "bad" else Told(entity, arrival, minutes, name))
+        return QueueEntry(
             source="zoho",
             entity_type="product",
-            source_entity_id=told.entity,
-            operation_type="upsert" if told.name else "delete",
-            payload=f'{{"name": "{told.name}"}}' if told.name else "{}",
-            version_time=None if told.minutes is None else TIME + timedelta(minutes=told.minutes),
-            arrival=told.arrival,
+            source_entity_id=entity,
+            operation_type="upsert" if name else "delete",
+            payload=f'{{"name": "{name}"}}' if name else "{}",
+            version_time=None if minutes is None else TIME + timedelta(minutes=minutes),
+            arrival=arrival,
             received_at=TIME + timedelta(minutes=RECEIVED),
         )
+
+    async def enqueue(self, entries: Sequence[QueueEntry]) -> None:
+        """Queue them, in one transaction."""
         async with self.database.transaction() as session:
-            await enqueue_all(session, [entry])
+            await enqueue_all(session, entries)
+
+    async def take_in(self, entries: Sequence[QueueEntry]) -> None:
+        """What a worker does with new events, once they are mapped."""
+        items = [item_of(entry) for entry in entries]
+        try:
+            async with self.database.transaction() as session:
+                await self.applier.apply_taken(session, items, hold=Hold("w1", 60), now=utc_now())
+        except RuntimeError:
+            await self.enqueue(entries)
 
     @rule(worker=st.sampled_from(WORKERS), limit=st.integers(1, 5))
     def claim(self, worker: str, limit: int) -> None:
