@@ -267,10 +267,10 @@ def body(source_entity_id: str, document: Mapping[str, Any] | None = None, minut
     return json.dumps({"id": source_entity_id, "time": time, "document": document}).encode()
 
 
-def records(amount: int, *, first: int = 0) -> list[RawRecord]:
-    """Records of as many products, each a minute newer than the one before."""
+def records(amount: int, *, first: int = 0, minutes: int = 0) -> list[RawRecord]:
+    """Records of as many products, each a minute newer than the one before, all so many minutes later."""
     return [
-        RawRecord(body=body(f"p{number}", {"name": f"Product {number}"}, number))
+        RawRecord(body=body(f"p{number}", {"name": f"Product {number}, {minutes}"}, number + minutes))
         for number in range(first, first + amount)
     ]
 

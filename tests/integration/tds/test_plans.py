@@ -14,10 +14,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import utc_now
 from app.core.database import Database
 from app.core.partitions import PARTITIONED
 from app.tds.core import claims, inbox
-from app.tds.core.validation import validate_batch
+from app.tds.core.enqueueing import Hold
+from app.tds.core.outcomes import Done
+from app.tds.core.validation import take, validate_batch
+from app.tds.types import Outcome
 from tests.support.pipeline import FakeSource, applier, execute, records, value
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("isolated_bus")]
@@ -125,5 +129,27 @@ async def test_a_batch_reads_its_own_rows_only(
         async with meter.transaction() as session:
             report = await busy.apply(session, items, worker="one")
         assert len(report.ends) == BATCH
+    assert meter.scanned == {}
+    assert max(meter.fetched) <= 8 * BATCH
+
+
+@pytest.mark.parametrize("state", [never_analysed, analysed_empty, analysed_full])
+async def test_so_does_a_batch_that_is_applied_as_it_is_taken(
+    database: Database, state: Callable[[Database], Awaitable[None]]
+) -> None:
+    """New entities and known ones."""
+    await state(database)
+    source, meter, busy = FakeSource(), Meter(database), applier()
+    outcomes: set[Outcome] = set()
+    async with database.transaction() as session:
+        await inbox.store_records(session, records(BATCH * BATCHES), source="zoho", run_id=None)
+        await inbox.store_records(session, records(BATCH * BATCHES, minutes=1), source="zoho", run_id=None)
+    for _ in range(2 * BATCHES):
+        async with meter.transaction() as session:
+            taken = await take(session, {"zoho": source}, limit=BATCH)
+            report = await busy.apply_taken(session, taken.items, hold=Hold("one", 60), now=utc_now())
+        assert len(report.ends) == BATCH
+        outcomes |= {end.outcome for _, end in report.ends if isinstance(end, Done)}
+    assert outcomes == {Outcome.CREATED, Outcome.UPDATED}
     assert meter.scanned == {}
     assert max(meter.fetched) <= 8 * BATCH
