@@ -15,13 +15,13 @@ from benchmarks.deliveries import SECRET, item_bodies
 from benchmarks.figures import per, ratio
 from benchmarks.machine import hardware, versions
 from benchmarks.meter import Meter, cost, row_versions, transactions, vital_figures
-from benchmarks.processes import Child, Tds, unless_ended
+from benchmarks.processes import Tds, unless_ended
 from benchmarks.progress import tell
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, bench_server, connected
 from benchmarks.statements import statements_by_batch
 from benchmarks.storing import Way, store
-from benchmarks.working import check_nothing_lost, ready_workers, wait_until_done
+from benchmarks.working import Held, check_nothing_lost, held_workers, wait_until_done
 
 __all__ = ["Options", "measure_pipeline", "pipeline"]
 
@@ -93,8 +93,9 @@ async def measure_pipeline(
         tell(f"making {options.items:,} deliveries")
         bodies = list(item_bodies(options.items))
         before = await transactions(connection)
-        stored = await _store(connection, url, tds, bodies, options)
-        applied = await _apply(connection, url, tds, options)
+        async with held_workers(url, tds, options.workers) as held:
+            stored = await _store(connection, url, tds, bodies, options)
+            applied = await unless_ended(_apply(connection, held, options), held.children)
         figures = await _figures(connection, options, stored, applied)
         figures["transactions_per_item"] = per(await transactions(connection) - before, options.items, places=4)
         figures["bytes_per_body"] = round(sum(map(len, bodies)) / len(bodies), 1)
@@ -119,28 +120,23 @@ async def _store(
     }
 
 
-async def _apply(connection: asyncpg.Connection[Any], url: str, tds: Tds, options: Options) -> dict[str, Any]:
-    """Validation and application, from the moment at which every worker process is ready and may begin."""
+async def _apply(connection: asyncpg.Connection[Any], held: Held, options: Options) -> dict[str, Any]:
+    """Validation and application, from the moment at which every worker process may begin."""
     tell(f"validating and applying by {options.workers} worker processes")
-    async with ready_workers(url, tds, options.workers) as children:
-        pids = [child.pid for child in children]
-        meter = await Meter(connection, pids).prepare()
-        return await unless_ended(_until_done(connection, meter, children, options.items), children)
-
-
-async def _until_done(
-    connection: asyncpg.Connection[Any], meter: Meter, children: list[Child], items: int
-) -> dict[str, Any]:
+    pids = [child.pid for child in held.children]
+    meter = await Meter(connection, pids).prepare()
+    await held.ready()
     before, began = await meter.read(), await connection.fetchval("SELECT clock_timestamp()")
+    await held.begin()
     ended = await wait_until_done(connection)
     after = await meter.read()
     seconds = ended - before.at
     return {
         "seconds": round(seconds, 3),
-        "items_per_second": round(items / seconds, 1),
-        **cost(before, after, items),
+        "items_per_second": round(options.items / seconds, 1),
+        **cost(before, after, options.items),
         "counted_by": meter.counts,
-        **vital_figures([child.pid for child in children]),
+        **vital_figures(pids),
         **dict(zip(_SHARES, await connection.fetchval(_LATENCIES, began), strict=True)),
     }
 

@@ -6,19 +6,28 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from app.core.errors import TdsError
+from app.tds.sql import statement
 from benchmarks.processes import Child, Tds
 from benchmarks.server import connected
 
-__all__ = ["LostError", "check_nothing_lost", "ready_workers", "wait_until_done"]
+__all__ = ["Held", "LostError", "check_nothing_lost", "held_workers", "ready_workers", "wait_until_done"]
 
 _LOOK_SECONDS: Final = 0.02
 _LONGEST_SECONDS: Final = 1_800.0
-_HELD: Final = "LOCK TABLE tds_inbox_events IN EXCLUSIVE MODE"
+_HELD_SECONDS: Final = 60.0
+_HELD: Final = "LOCK TABLE tds_sync_queue IN EXCLUSIVE MODE"
+_WAITING: Final = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND starts_with(query, $1)
+"""
+_CLAIM: Final = statement("claim").text.partition("\n")[0]
 _OPEN: Final = """
     SELECT EXISTS (SELECT 1 FROM tds_inbox_events WHERE status = 'pending')
         OR EXISTS (SELECT 1 FROM tds_sync_queue WHERE status = 'pending')
@@ -42,17 +51,47 @@ class LostError(TdsError):
     """Rows are missing, or there are too many: the figures of this run mean nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Worker processes that are about to look for work, and may not yet."""
+
+    children: list[Child]
+    watching: asyncpg.Connection[Any]
+    lock: Transaction
+
+    async def ready(self) -> None:
+        """Wait until all of them wait. A wait that has lasted for a lease is broken off, and begun again soon."""
+        async with asyncio.timeout(_HELD_SECONDS):
+            while await self.watching.fetchval(_WAITING, _CLAIM) < len(self.children):  # noqa: ASYNC110 - it is the server that is asked
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def begin(self) -> None:
+        """Let all of them look."""
+        await self.lock.rollback()
+
+
 @asynccontextmanager
 async def ready_workers(url: str, tds: Tds, processes: int) -> AsyncGenerator[list[Child]]:
-    """So many ``tds worker`` processes, all ready, and only now able to take anything from the inbox.
+    """So many ``tds worker`` processes, at work."""
+    async with held_workers(url, tds, processes) as held:
+        await held.begin()
+        yield held.children
 
-    They wait for a lock that is held while they start: so they begin all at once, whichever was ready first.
+
+@asynccontextmanager
+async def held_workers(url: str, tds: Tds, processes: int) -> AsyncGenerator[Held]:
+    """So many ``tds worker`` processes, which begin all at once, whichever was ready first.
+
+    They wait for the queue's table, which is locked; the inbox is open. So what is stored now comes in while they live,
+    as in production.
     """
-    async with AsyncExitStack() as stack:
-        async with connected(url) as connection, connection.transaction():
-            await connection.execute(_HELD)
-            started = await _start(stack, tds, processes)
-        yield started
+    async with AsyncExitStack() as stack, connected(url) as holding, connected(url) as watching:
+        lock = holding.transaction()
+        await lock.start()
+        await holding.execute(_HELD)
+        held = Held(await _start(stack, tds, processes), watching, lock)
+        await held.ready()
+        yield held
 
 
 async def _start(stack: AsyncExitStack, tds: Tds, processes: int) -> list[Child]:
