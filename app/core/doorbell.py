@@ -1,8 +1,8 @@
 """Wake whoever waits for work: at once in this process, by NOTIFY in others.
 
 A bell is a hint. Whoever waits also looks from time to time, so a lost bell costs a moment and never an item.
-NOTIFY is sent on its own, after the commit it tells of, and at most every ``_EVERY`` seconds for each bell:
-inside the writing transactions it would make their commits wait for each other.
+NOTIFY is sent on its own, after the commit it tells of: inside the writing transactions it would make their commits
+wait for each other. The first ring is sent at once, those that follow within a moment together, at its end.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import text
+import asyncpg
 
 from app.core.database import Database
 from app.core.telemetry import get_logger
@@ -21,20 +21,28 @@ __all__ = ["Doorbell"]
 
 _log = get_logger(__name__)
 _CHANNEL: Final = "tds_work"
-_EVERY: Final = 0.05
+_PAUSE: Final = 0.005
+_SEND_SECONDS: Final = 2.0
 _RECONNECT: Final = 2.0
 _PROBE_SECONDS: Final = 30.0
-_NOTIFY: Final = text("SELECT pg_notify(:channel, :bell)")
+_NOTIFY: Final = "SELECT pg_notify($1, $2)"
 
 
 class Doorbell:
-    """Bells by name. ``ring`` is cheap and never waits. ``listening``: other processes' bells are heard now."""
+    """Bells by name. ``ring`` is cheap and never waits."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._notifying: dict[str, asyncio.Task[None]] = {}
-        self.listening = False
+        self._rung: set[str] = set()
+        self._line: asyncpg.Connection[Any] | None = None
+        self._in_use = asyncio.Lock()
+
+    @property
+    def listening(self) -> bool:
+        """Whether other processes' bells are heard now."""
+        return self._line is not None
 
     def subscribe(self, *bells: str) -> asyncio.Event:
         """An event that is set whenever one of the bells rings; its owner clears it."""
@@ -47,26 +55,37 @@ class Doorbell:
         """Stop setting this event."""
         self._listeners[bell].discard(event)
 
-    def ring(self, bell: str) -> None:
-        """Wake those who wait for this bell, here and in other processes."""
+    def ring(self, bell: str, *, pause: float = _PAUSE) -> None:
+        """Wake those who wait for this bell, here at once and in other processes at most every ``pause`` seconds."""
         self.wake(bell)
+        self._rung.add(bell)
         if bell not in self._notifying:
-            self._notifying[bell] = asyncio.get_running_loop().create_task(self._notify(bell))
+            self._notifying[bell] = asyncio.get_running_loop().create_task(self._notify(bell, pause))
 
     def wake(self, bell: str) -> None:
         """Wake those who wait for this bell in this process."""
         for event in self._listeners[bell]:
             event.set()
 
-    async def _notify(self, bell: str) -> None:
+    async def _notify(self, bell: str, pause: float) -> None:
         try:
-            async with self._database.engine.begin() as connection:
-                await connection.execute(_NOTIFY, {"channel": _CHANNEL, "bell": bell})
-            await asyncio.sleep(_EVERY)
+            while bell in self._rung:
+                self._rung.discard(bell)
+                await self._send(bell)
+                await asyncio.sleep(pause)
         except Exception as error:  # noqa: BLE001 - a bell is a hint: whatever keeps it from being sent, nobody waits
             _log.warning("doorbell_unsent", bell=bell, error=str(error))
         finally:
             del self._notifying[bell]
+
+    async def _send(self, bell: str) -> None:
+        """By the connection that listens, if there is one: it is at hand, and needs no transaction."""
+        async with self._in_use:
+            if self._line is not None:
+                await self._line.fetch(_NOTIFY, _CHANNEL, bell, timeout=_SEND_SECONDS)
+                return
+        async with self._database.engine.begin() as connection:
+            await connection.exec_driver_sql(_NOTIFY, (_CHANNEL, bell))
 
     async def listen(self) -> None:
         """Wake this process's waiters when another process rings, until cancelled; reconnects by itself."""
@@ -89,7 +108,7 @@ class Doorbell:
 
             driver.add_termination_listener(end)
             await driver.add_listener(_CHANNEL, self._heard)
-            self.listening = True
+            self._line = driver
             for bell in list(self._listeners):  # whatever was rung before is not heard any more
                 self.wake(bell)
             try:
@@ -97,16 +116,18 @@ class Doorbell:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(ended.wait(), _PROBE_SECONDS)
                     if not ended.is_set():  # a connection may fall silent without an end
-                        await driver.execute("SELECT 1", timeout=_PROBE_SECONDS)
+                        async with self._in_use:
+                            await driver.execute("SELECT 1", timeout=_PROBE_SECONDS)
             finally:
-                self.listening = False
+                self._line = None
                 with suppress(Exception):
                     await driver.remove_listener(_CHANNEL, self._heard)
                 await connection.invalidate()
 
-    def _heard(self, connection: object, pid: int, channel: str, payload: object) -> None:
-        del connection, pid, channel
-        self.wake(str(payload))
+    def _heard(self, connection: asyncpg.Connection[Any], pid: int, channel: str, payload: object) -> None:
+        del channel
+        if pid != connection.get_server_pid():  # those here were woken when it rang
+            self.wake(str(payload))
 
     async def close(self) -> None:
         """Let bells that are being sent be sent."""

@@ -9,14 +9,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from uuid_utils.compat import uuid7
+from asyncpg.pgproto import pgproto
+from uuid_utils import uuid7
 
 __all__ = ["created_at_of", "lower_bound", "new_id"]
 
 
 def new_id() -> UUID:
-    """A new UUIDv7; within one process each is greater than the one before."""
-    return uuid7()
+    """A new UUIDv7; within one process each is greater than the one before.
+
+    It is of the driver's own kind, as all ids that come from the database: made, written and compared in a tenth of the
+    time.
+    """
+    return pgproto.UUID(uuid7().bytes)
 
 
 def created_at_of(identifier: UUID) -> datetime:

@@ -48,11 +48,11 @@ def to_json(value: object) -> str:
     Raises:
         TypeError: ``value`` holds something that JSON has no form for.
     """
-    return orjson.dumps(value, default=_decimal_as_string).decode()
+    return orjson.dumps(value, default=_as_string).decode()
 
 
-def _decimal_as_string(value: object) -> str:
-    if isinstance(value, Decimal):
+def _as_string(value: object) -> str:
+    if isinstance(value, Decimal | UUID):  # ids of the database's driver are of a class of their own
         return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import RowMapping, Select, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.core.events.after_commit import publish_after_commit
 from app.core.events.event import DomainEvent
 from app.core.events.event_bus import EventBus, event_bus
@@ -48,7 +49,7 @@ async def record(session: AsyncSession, events: Sequence[DomainEvent], *, bus: E
     if not events:
         return
     columns: dict[str, Any] = {name: [getattr(one, name) for one in events] for name in _PLAIN}
-    await session.execute(_INSERT, columns | {"data": [to_json(one.data) for one in events]})
+    await fetch(session, _INSERT, columns | {"data": [to_json(one.data) for one in events]})
     publish_after_commit(session.sync_session, tuple(events), bus)
 
 

@@ -79,8 +79,8 @@ def webhook_router(
             raise UnknownSourceError(f"There is no source named {source[:100]!r}.")
         delivery = _delivery(request, await read_body(request, max_bytes))
         record = known.receive(delivery)
-        # The commit ends here, before the reply: a yield dependency would commit after it.
-        async with database.transaction() as session:
+        # Committed when it returns, before the reply: a yield dependency would commit after it.
+        async with database.single() as session:
             receipt = await inbox.receive(
                 session,
                 record,

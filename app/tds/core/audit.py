@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.core.epochs import VIEWS, raise_epoch
 from app.core.ids import new_id
 from app.core.orm import to_json
@@ -70,7 +71,7 @@ async def record_audit(session: AsyncSession, entries: Sequence[AuditEntry]) -> 
         "queue_ids": column([entry.queue_id for entry in entries]),
         "run_ids": column([entry.run_id for entry in entries]),
     }
-    await session.execute(statement("record_audit"), parameters)
+    await fetch(session, statement("record_audit"), parameters)
 
 
 async def record_action(session: AsyncSession, entries: Sequence[AuditEntry]) -> None:

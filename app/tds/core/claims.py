@@ -16,6 +16,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import utc_now
+from app.core.driver import fetch
 from app.tds.core.outcomes import ClaimedItem
 from app.tds.sql import statement
 from app.tds.types import OperationType
@@ -73,7 +74,7 @@ async def claim(session: AsyncSession, *, worker: str, limit: int, lease: float)
         "oldest": max(min(1, limit - 1), limit // _OLDEST_SHARE),
         "due": max(1, limit // _DUE_SHARE),
     }
-    rows = await session.execute(statement("claim"), parameters)
+    rows = await fetch(session, statement("claim"), parameters)
     return [_item(row) for row in rows]
 
 
@@ -86,7 +87,7 @@ async def claim_one(session: AsyncSession, queue_id: UUID, *, worker: str, lease
 
 async def hold(session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> Held:
     """Lock those items whose lease the worker still has: nothing may be written of any other."""
-    rows = (await session.execute(statement("lock_items"), {**_tokens(items), "worker": worker})).all()
+    rows = await fetch(session, statement("lock_items"), {**_tokens(items), "worker": worker})
     held = {row.id for row in rows}
     return Held([item for item in items if item.id in held], rows[0].now if rows else utc_now())
 

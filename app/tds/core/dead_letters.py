@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.core.ids import new_id
 from app.core.orm import to_json
 from app.tds.core.errors import FieldError
@@ -126,7 +127,7 @@ async def resolve_superseded(session: AsyncSession, states: Sequence[EntityState
         "version_times": [state.version_time for state in states],
         "arrivals": [state.version_arrival for state in states],
     }
-    rows = await session.execute(statement("resolve_letters"), parameters)
+    rows = await fetch(session, statement("resolve_letters"), parameters)
     return [
         TDSDeadLetterResolvedEvent(
             dead_letter_id=str(row.id),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.core.ids import new_id
 from app.tds.core import ledger
 from app.tds.core.outcomes import ClaimedItem, Done
@@ -85,4 +86,4 @@ async def write_rows(
         "worker": hold and hold.worker,
         "lease": hold and timedelta(seconds=hold.seconds),
     }
-    await session.execute(statement("enqueue"), parameters)
+    await fetch(session, statement("enqueue"), parameters)

@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import utc_now
+from app.core.driver import fetch
 from app.core.events.event import DomainEvent
 from app.core.orm import to_json
 from app.tds.core import rollups
@@ -64,7 +65,7 @@ async def _end_items(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, En
         "ids": [item.id for item, _ in ends],
         "ends": to_json({str(item.id): _row(item, end) for item, end in ends}),
     }
-    await session.execute(statement("finish"), parameters)
+    await fetch(session, statement("finish"), parameters)
     await _end_inbox_rows(session, ends)
 
 
@@ -128,7 +129,7 @@ async def end_taken(session: AsyncSession, items: Sequence[ClaimedItem], status:
             "operations": [item.operation_type for item in items],
             "status": status.value,
         }
-        await session.execute(statement("end_taken"), parameters)
+        await fetch(session, statement("end_taken"), parameters)
 
 
 async def end_inbox(
@@ -137,7 +138,7 @@ async def end_inbox(
     """Move inbox rows on; ``learned`` holds, by id, what the mapping found out or complained of."""
     if ids:
         parameters = {"ids": list(ids), "status": status.value, "learned": to_json(learned or {})}
-        await session.execute(statement("end_inbox"), parameters)
+        await fetch(session, statement("end_inbox"), parameters)
 
 
 async def count_runs(session: AsyncSession, counted: Iterable[tuple[UUID | None, str | None]]) -> list[DomainEvent]:
@@ -150,13 +151,13 @@ async def count_runs(session: AsyncSession, counted: Iterable[tuple[UUID | None,
         return []
     ids = sorted(counts)
     by_text = to_json({str(run_id): count for run_id, count in counts.items()})
-    await session.execute(statement("count_runs"), {"ids": ids, "counts": by_text})
+    await fetch(session, statement("count_runs"), {"ids": ids, "counts": by_text})
     return await settle_runs(session, ids)
 
 
 async def settle_runs(session: AsyncSession, ids: Sequence[UUID]) -> list[DomainEvent]:
     """Complete runs that have nothing left to wait for; returns their events."""
-    rows = await session.execute(statement("settle_runs"), {"ids": list(ids)})
+    rows = await fetch(session, statement("settle_runs"), {"ids": list(ids)})
     return [_run_event(row) for row in rows]
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.core.ids import new_id
 from app.core.orm import to_json
 from app.tds.core.ports import RawRecord
@@ -64,7 +65,7 @@ async def receive(
         "signature": SignatureVerdict.VALID.value,
         "trace_id": trace_id,
     }
-    row = (await session.execute(statement("receive"), parameters)).one()
+    (row,) = await fetch(session, statement("receive"), parameters)
     return Receipt(event_id, row.duplicate_of)
 
 
@@ -89,4 +90,4 @@ async def store_records(
         "operations": [record.operation for record in records],
         "bodies": [record.body for record in records],
     }
-    await session.execute(statement("store_records"), parameters)
+    await fetch(session, statement("store_records"), parameters)

@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.tds.core.outcomes import ClaimedItem
 from app.tds.documents import Document
 from app.tds.sql import column, statement
@@ -164,7 +165,7 @@ def _columns(keys: Iterable[Key]) -> dict[str, list[str]]:
 
 async def open_rows(session: AsyncSession, keys: Iterable[Key]) -> None:
     """Make ledger rows for entities that have none."""
-    await session.execute(statement("ensure_entities"), _columns(keys))
+    await fetch(session, statement("ensure_entities"), _columns(keys))
 
 
 async def open_as(session: AsyncSession, states: Sequence[EntityState]) -> set[Key]:
@@ -172,7 +173,7 @@ async def open_as(session: AsyncSession, states: Sequence[EntityState]) -> set[K
 
     Who else is making one of them is waited for, so that an entity has one writer from its first change on.
     """
-    rows = await session.execute(statement("open_entities"), _values(states))
+    rows = await fetch(session, statement("open_entities"), _values(states))
     return {(row.source, row.entity_type, row.source_entity_id) for row in rows}
 
 
@@ -180,12 +181,12 @@ async def lock(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, EntitySt
     """Lock the ledger rows of these entities until the end of the transaction, and read them."""
     if not keys:
         return {}
-    rows = await session.execute(statement("lock_entities"), _columns(keys))
+    rows = await fetch(session, statement("lock_entities"), _columns(keys))
     states = {state.key: state for state in (EntityState(*row) for row in rows)}
     if missing := [key for key in keys if key not in states]:
         # Rare: a row was purged between enqueue and apply, or what was taken from the inbox cannot be used.
         await open_rows(session, missing)
-        rows = await session.execute(statement("lock_entities"), _columns(missing))
+        rows = await fetch(session, statement("lock_entities"), _columns(missing))
         states |= {state.key: state for state in (EntityState(*row) for row in rows)}
     return states
 
@@ -193,7 +194,7 @@ async def lock(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, EntitySt
 async def save(session: AsyncSession, states: Sequence[EntityState]) -> None:
     """Write states back into rows that this transaction has locked."""
     if states:
-        await session.execute(statement("update_entities"), _values(states))
+        await fetch(session, statement("update_entities"), _values(states))
 
 
 def _values(states: Sequence[EntityState]) -> dict[str, object]:

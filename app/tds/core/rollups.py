@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.tds.core.outcomes import ClaimedItem, Dead, Done, End, Retry
 from app.tds.sql import statement
 from app.tds.types import EntityType, Outcome
@@ -125,7 +126,7 @@ async def _record(session: AsyncSession, tallies: Mapping[str, Tally], worker: s
         "latency_counts": [f"{{{','.join(map(str, one.latency_counts))}}}" for one in values],
         "newest_changes": [one.newest_change_at for one in values],
     }
-    await session.execute(statement("record_rollups"), parameters)
+    await fetch(session, statement("record_rollups"), parameters)
 
 
 async def forget_rollups(session: AsyncSession, *, days: int, limit: int = 10_000) -> int:

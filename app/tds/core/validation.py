@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.core.errors import TdsError
 from app.core.events import event_log
 from app.core.events.event import DomainEvent
@@ -88,7 +89,7 @@ async def validate_batch(
 
 async def take(session: AsyncSession, sources: Mapping[str, Source], *, limit: int) -> Taken:
     """Lock up to ``limit`` pending events until the end of the transaction, and map them."""
-    rows = (await session.execute(statement("claim_inbox"), {"limit": limit})).all()
+    rows = await fetch(session, statement("claim_inbox"), {"limit": limit})
     if not rows:
         return Taken()
     paused = pauses.paused_of(rows[0].paused)

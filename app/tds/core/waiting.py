@@ -14,6 +14,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.tds.core.ledger import Folded, Key
 from app.tds.core.outcomes import ClaimedItem, Dead, Defer
 from app.tds.sql import statement
@@ -73,7 +74,7 @@ async def resolve(session: AsyncSession, group: Sequence[Folded]) -> dict[Key, s
         "entity_types": list(columns[1]),
         "source_entity_ids": list(columns[2]),
     }
-    rows = await session.execute(statement("resolve_references"), parameters)
+    rows = await fetch(session, statement("resolve_references"), parameters)
     return {(row.source, row.entity_type, row.source_entity_id): row.local_id for row in rows}
 
 
@@ -92,5 +93,5 @@ async def wake(session: AsyncSession, waits: Sequence[str], *, limit: int = _WAK
     """Wake up to ``limit`` items that wait for one of these; returns how many."""
     if not waits:
         return 0
-    rows = await session.execute(statement("wake"), {"waits_for": list(waits), "limit": limit})
-    return len(rows.all())
+    rows = await fetch(session, statement("wake"), {"waits_for": list(waits), "limit": limit})
+    return len(rows)

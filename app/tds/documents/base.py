@@ -73,18 +73,12 @@ def _storable_tree(fields: dict[str, Any]) -> dict[str, Any]:
     return _as_in_json(fields)
 
 
-def _finite(number: Decimal) -> Decimal:
-    if not number.is_finite():
-        raise ValueError("is not a finite number")
-    return number
-
-
 ShortText = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
 LongText = Annotated[str, Field(max_length=65_536), AfterValidator(_storable)]
-Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=3), AfterValidator(_finite)]
+Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=3)]
 CustomFields = Annotated[dict[str, Any], AfterValidator(_storable_tree)]
-UnitPrice = Annotated[Decimal, Field(max_digits=20, decimal_places=6), AfterValidator(_finite)]
-Quantity = Annotated[Decimal, Field(max_digits=20, decimal_places=6), AfterValidator(_finite)]
+UnitPrice = Annotated[Decimal, Field(max_digits=20, decimal_places=6)]
+Quantity = Annotated[Decimal, Field(max_digits=20, decimal_places=6)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,4 +8,5 @@ SELECT set_config('idle_in_transaction_session_timeout', CAST(:idle AS text), tr
        set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true),
        set_config('enable_sort', 'off', true),
+       set_config('plan_cache_mode', 'force_generic_plan', true),
        clock_timestamp() AS now

@@ -10,6 +10,7 @@ from sqlalchemy import Uuid, any_, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.erp.models import ContactPerson as PersonRow
 from app.erp.models import Customer, CustomerAddress
 from app.tds.core.ports import Applied, Assignment, Rejected
@@ -75,11 +76,11 @@ async def _write(session: AsyncSession, made: Plan, parents: Mapping[str | None,
         for identifier, row in made.rows.items()
     ]
     ids = list(made.rows)
-    await session.execute(statement("upsert_customers"), {"rows": to_rows(rows)})
+    await fetch(session, statement("upsert_customers"), {"rows": to_rows(rows)})
     addresses = to_rows(list(_addresses(made.rows)))
-    await session.execute(statement("replace_addresses"), {"customer_ids": ids, "rows": addresses})
+    await fetch(session, statement("replace_addresses"), {"customer_ids": ids, "rows": addresses})
     persons = to_rows(list(_persons(made.rows)))
-    await session.execute(statement("replace_persons"), {"customer_ids": ids, "rows": persons})
+    await fetch(session, statement("replace_persons"), {"customer_ids": ids, "rows": persons})
 
 
 def _addresses(rows: Mapping[UUID, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:

@@ -10,6 +10,7 @@ from sqlalchemy import Uuid, any_, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.driver import fetch
 from app.erp.models import Product
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import ProductDocument
@@ -39,5 +40,5 @@ async def apply_products(session: AsyncSession, assignments: Sequence[Assignment
         await session.execute(_DELETE, {"ids": made.deleted}, execution_options={"synchronize_session": False})
     if made.rows:
         rows = to_rows([{"id": identifier, **row} for identifier, row in made.rows.items()])
-        await session.execute(statement("upsert_products"), {"rows": rows})
+        await fetch(session, statement("upsert_products"), {"rows": rows})
     return made.results

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel
 
 from app.core.ids import new_id
+from app.core.orm import to_json
 from app.tds.core.errors import FieldError
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Document
@@ -24,6 +24,8 @@ from app.tds.types import Outcome
 __all__ = ["Plan", "known_ids", "plain", "plan", "to_rows"]
 
 Row = Mapping[str, Any]
+
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
 
 
 @dataclass(slots=True)
@@ -49,6 +51,8 @@ def _row_id(assignment: Assignment) -> UUID | None:
 
 def plain(value: Any) -> Any:
     """A JSON-ready value: a decimal without trailing zeros, as text; a nested document as a dict."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     if isinstance(value, BaseModel):
@@ -59,7 +63,7 @@ def plain(value: Any) -> Any:
 
 
 def _plain_row(row: Row) -> dict[str, Any]:
-    return {name: plain(value) for name, value in row.items()}
+    return {name: value if type(value) in _PLAIN else plain(value) for name, value in row.items()}
 
 
 def plan(assignments: Iterable[Assignment], existing: Mapping[UUID, Row]) -> Plan:
@@ -112,4 +116,4 @@ def _update(made: Plan, identifier: UUID, before: Row, told: Row) -> Applied:
 
 def to_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of JSON values as the array that the upserts take."""
-    return orjson.dumps(rows).decode()
+    return to_json(rows)

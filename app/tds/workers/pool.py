@@ -34,6 +34,7 @@ _log = get_logger(__name__)
 _PARENTS_SECONDS: Final = 60.0
 _OTHERS_PACE: Final = 5.0
 _BEAT_SECONDS: Final = 10.0
+_EVENTS_SECONDS: Final = 0.05
 _FAREWELL_SECONDS: Final = 5.0
 
 
@@ -158,7 +159,7 @@ class WorkerPool:
         if len(report.ends) >= self._settings.batch_size:
             self.doorbell.wake("queue")
         if worked:
-            self.doorbell.ring(EVENTS_BELL)
+            self.doorbell.ring(EVENTS_BELL, pause=_EVENTS_SECONDS)
         return worked
 
     async def _heartbeat(self) -> bool:

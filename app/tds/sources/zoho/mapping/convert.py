@@ -42,6 +42,7 @@ _IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,100}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]{5,15}(?:Z|[+-][0-9]{2}:?[0-9]{2}))?")
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 _ZERO = Decimal(0)
+_ONE = Decimal(1)
 _MAX_EXPONENT = 20
 _DEEPEST = 14
 
@@ -93,7 +94,7 @@ def _exact(value: Decimal) -> Decimal:
         raise RefusedError("is not a number that can be kept exactly") from None
     if plain.adjusted() > _MAX_EXPONENT:
         raise RefusedError("is too large")
-    return plain if cast("int", plain.as_tuple().exponent) <= 0 else plain.quantize(Decimal(1), context=_EXACT)
+    return plain.quantize(_ONE, context=_EXACT) if plain == plain.to_integral_value() else plain
 
 
 def number(value: Any) -> Decimal | None:
