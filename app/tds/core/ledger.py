@@ -174,7 +174,7 @@ async def open_as(session: AsyncSession, states: Sequence[EntityState]) -> set[K
     Who else is making one of them is waited for, so that an entity has one writer from its first change on.
     """
     rows = await fetch(session, statement("open_entities"), _values(states))
-    return {(row.source, row.entity_type, row.source_entity_id) for row in rows}
+    return {(source, entity_type, source_entity_id) for source, entity_type, source_entity_id in rows}
 
 
 async def lock(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, EntityState]:

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
-from sqlalchemy import Row
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.driver import fetch
@@ -54,6 +55,23 @@ class ValidationReport:
         return self.queued + self.dead
 
 
+class InboxEvent(Struct, frozen=True, gc=False):
+    """A row of the inbox, in the order of the columns that ``claim_inbox`` returns; ``headers`` are JSON."""
+
+    id: UUID
+    source: str
+    entity_type: str | None
+    source_entity_id: str | None
+    operation: str | None
+    body: bytes
+    headers: str
+    run_id: UUID | None
+    arrival: int
+    created_at: datetime
+    trace_id: str | None
+    paused: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """Pending events, taken and mapped: ``good`` with the items that would be claimed if they were queued now.
@@ -61,7 +79,7 @@ class Taken:
     ``first`` and ``last`` are their arrival numbers, 0 where nothing was pending.
     """
 
-    good: Sequence[tuple[Row[Any], ClaimedItem]] = ()
+    good: Sequence[tuple[InboxEvent, ClaimedItem]] = ()
     refused: Sequence[_Refused] = ()
     first: int = 0
     last: int = 0
@@ -89,7 +107,7 @@ async def validate_batch(
 
 async def take(session: AsyncSession, sources: Mapping[str, Source], *, limit: int) -> Taken:
     """Lock up to ``limit`` pending events until the end of the transaction, and map them."""
-    rows = await fetch(session, statement("claim_inbox"), {"limit": limit})
+    rows = [InboxEvent(*row) for row in await fetch(session, statement("claim_inbox"), {"limit": limit})]
     if not rows:
         return Taken()
     paused = pauses.paused_of(rows[0].paused)
@@ -115,13 +133,13 @@ async def queue_events(
 class _Refused:
     """An event that is not queued, why, and what could be told of its entity all the same."""
 
-    row: Row[Any]
+    row: InboxEvent
     dead: Dead
     entity_type: str | None = None
     source_entity_id: str | None = None
 
 
-def _map(row: Row[Any], sources: Mapping[str, Source], paused: pauses.Paused) -> ClaimedItem | _Refused:
+def _map(row: InboxEvent, sources: Mapping[str, Source], paused: pauses.Paused) -> ClaimedItem | _Refused:
     source = sources.get(row.source)
     if source is None:
         return _Refused(row, Dead("unknown_source", f"no source named {row.source!r} is configured", spent=0))
@@ -159,7 +177,7 @@ def _refuse_future(change: Change, received_at: datetime) -> None:
         )
 
 
-def _item(row: Row[Any], change: Change, paused: pauses.Paused) -> ClaimedItem:
+def _item(row: InboxEvent, change: Change, paused: pauses.Paused) -> ClaimedItem:
     """What a claim would return once this is queued, in a moment at which nothing has happened to it yet."""
     entity_type = change.entity_type.value
     return ClaimedItem(
@@ -187,11 +205,11 @@ def _item(row: Row[Any], change: Change, paused: pauses.Paused) -> ClaimedItem:
 
 
 async def _enqueue(
-    session: AsyncSession, good: Sequence[tuple[Row[Any], ClaimedItem]], hold: Hold | None
+    session: AsyncSession, good: Sequence[tuple[InboxEvent, ClaimedItem]], hold: Hold | None
 ) -> tuple[list[ClaimedItem], list[_Refused]]:
     """Queue what was understood; what the database will not take comes back with its reason."""
 
-    async def write(part: Sequence[tuple[Row[Any], ClaimedItem]]) -> Sequence[ClaimedItem]:
+    async def write(part: Sequence[tuple[InboxEvent, ClaimedItem]]) -> Sequence[ClaimedItem]:
         items = [item for _, item in part]
         await enqueue_all(session, items, hold=hold)
         return items

@@ -32,21 +32,21 @@ _READ_PERSONS: Final = (
 _DELETE: Final = delete(Customer).where(Customer.id == any_(_IDS))
 
 
-async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[str, dict[str, Any]]:
     """Canonical fields by id, nested documents included."""
     if not ids:
         return {}
     wanted = {"ids": list(ids)}
-    found: dict[UUID, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for row in (await session.execute(_READ, wanted)).mappings():
         nested: dict[str, Any] = {"billing_address": None, "shipping_address": None, "contact_persons": []}
-        found[row["id"]] = {**{name: row[name] for name in _COLUMNS}, **nested}
+        found[str(row["id"])] = {**{name: row[name] for name in _COLUMNS}, **nested}
     for row in (await session.execute(_READ_ADDRESSES, wanted)).mappings():
         values = {name: row[name] for name in Address.model_fields}
-        found[row["customer_id"]][f"{row['kind']}_address"] = Address.model_construct(**values)
+        found[str(row["customer_id"])][f"{row['kind']}_address"] = Address.model_construct(**values)
     for row in (await session.execute(_READ_PERSONS, wanted)).mappings():
         person = ContactPerson.model_construct(**{name: row[name] for name in ContactPerson.model_fields})
-        found[row["customer_id"]]["contact_persons"].append(person)
+        found[str(row["customer_id"])]["contact_persons"].append(person)
     return found
 
 
@@ -55,7 +55,11 @@ async def apply_customers(session: AsyncSession, assignments: Sequence[Assignmen
     existing = await _read(session, known_ids(assignments))
     made = plan(assignments, existing)
     if made.deleted:
-        await session.execute(_DELETE, {"ids": made.deleted}, execution_options={"synchronize_session": False})
+        await session.execute(
+            _DELETE,
+            {"ids": [UUID(identifier) for identifier in made.deleted]},
+            execution_options={"synchronize_session": False},
+        )
     if made.rows:
         await _write(session, made, _parents(assignments, made))
     return made.results
@@ -72,7 +76,7 @@ def _parents(assignments: Sequence[Assignment], made: Plan) -> dict[str | None, 
 
 async def _write(session: AsyncSession, made: Plan, parents: Mapping[str | None, str]) -> None:
     rows = [
-        {"id": identifier, "parent_id": parents.get(str(identifier)), **{name: row[name] for name in _COLUMNS}}
+        {"id": identifier, "parent_id": parents.get(identifier), **{name: row[name] for name in _COLUMNS}}
         for identifier, row in made.rows.items()
     ]
     ids = list(made.rows)
@@ -83,14 +87,14 @@ async def _write(session: AsyncSession, made: Plan, parents: Mapping[str | None,
     await fetch(session, statement("replace_persons"), {"customer_ids": ids, "rows": persons})
 
 
-def _addresses(rows: Mapping[UUID, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+def _addresses(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     for identifier, row in rows.items():
         for kind in _KINDS:
             if (address := row[f"{kind}_address"]) is not None:
                 yield {"customer_id": identifier, "kind": kind, **address}
 
 
-def _persons(rows: Mapping[UUID, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+def _persons(rows: Mapping[str, Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     for identifier, row in rows.items():
         for position, person in enumerate(row["contact_persons"]):
             yield {"customer_id": identifier, "position": position, **person}

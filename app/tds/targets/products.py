@@ -25,11 +25,11 @@ _READ: Final = select(Product.id, *_FIELDS).where(Product.id == any_(_IDS))
 _DELETE: Final = delete(Product).where(Product.id == any_(_IDS))
 
 
-async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[str, dict[str, Any]]:
     if not ids:
         return {}
     rows = (await session.execute(_READ, {"ids": list(ids)})).mappings()
-    return {row["id"]: {name: value for name, value in row.items() if name != "id"} for row in rows}
+    return {str(row["id"]): {name: value for name, value in row.items() if name != "id"} for row in rows}
 
 
 async def apply_products(session: AsyncSession, assignments: Sequence[Assignment]) -> list[Applied | Rejected]:
@@ -37,7 +37,11 @@ async def apply_products(session: AsyncSession, assignments: Sequence[Assignment
     existing = await _read(session, known_ids(assignments))
     made = plan(assignments, existing)
     if made.deleted:
-        await session.execute(_DELETE, {"ids": made.deleted}, execution_options={"synchronize_session": False})
+        await session.execute(
+            _DELETE,
+            {"ids": [UUID(identifier) for identifier in made.deleted]},
+            execution_options={"synchronize_session": False},
+        )
     if made.rows:
         rows = to_rows([{"id": identifier, **row} for identifier, row in made.rows.items()])
         await fetch(session, statement("upsert_products"), {"rows": rows})

@@ -34,19 +34,14 @@ class Plan:
     order.
     """
 
-    rows: dict[UUID, dict[str, Any]] = field(default_factory=dict[UUID, dict[str, Any]])
-    deleted: list[UUID] = field(default_factory=list[UUID])
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    deleted: list[str] = field(default_factory=list[str])
     results: list[Applied | Rejected] = field(default_factory=list[Applied | Rejected])
 
 
 def known_ids(assignments: Iterable[Assignment]) -> list[UUID]:
     """The ids of rows that may be there."""
     return [UUID(one.local_id) for one in assignments if one.local_id and not one.new]
-
-
-def _row_id(assignment: Assignment) -> UUID | None:
-    """The local row's id, if the entity was ever applied."""
-    return UUID(assignment.local_id) if assignment.local_id else None
 
 
 def plain(value: Any) -> Any:
@@ -66,16 +61,16 @@ def _plain_row(row: Row) -> dict[str, Any]:
     return {name: value if type(value) in _PLAIN else plain(value) for name, value in row.items()}
 
 
-def plan(assignments: Iterable[Assignment], existing: Mapping[UUID, Row]) -> Plan:
+def plan(assignments: Iterable[Assignment], existing: Mapping[str, Row]) -> Plan:
     """Compare each assignment with its row. ``existing`` holds canonical fields by row id."""
     made = Plan()
     for assignment in assignments:
-        identifier = _row_id(assignment)
+        identifier = assignment.local_id
         before = existing.get(identifier) if identifier else None
         if assignment.document is None:
             made.results.append(_delete(made, identifier, before))
         elif before is None:
-            made.results.append(_create(made, identifier or new_id(), assignment.document))
+            made.results.append(_create(made, identifier or str(new_id()), assignment.document))
         else:
             assert identifier is not None  # noqa: S101 - a row was found by it
             changes = assignment.document.whole() if assignment.fresh else assignment.document.known()
@@ -83,30 +78,30 @@ def plan(assignments: Iterable[Assignment], existing: Mapping[UUID, Row]) -> Pla
     return made
 
 
-def _delete(made: Plan, identifier: UUID | None, before: Row | None) -> Applied:
+def _delete(made: Plan, identifier: str | None, before: Row | None) -> Applied:
     if identifier is None or before is None:
-        return Applied(local_id=str(identifier) if identifier else None, outcome=Outcome.UNCHANGED)
+        return Applied(local_id=identifier, outcome=Outcome.UNCHANGED)
     made.deleted.append(identifier)
-    return Applied(local_id=str(identifier), outcome=Outcome.DELETED, before=_plain_row(before), changed=sorted(before))
+    return Applied(local_id=identifier, outcome=Outcome.DELETED, before=_plain_row(before), changed=sorted(before))
 
 
-def _create(made: Plan, identifier: UUID, document: Document) -> Applied | Rejected:
-    known = document.known()
-    if not known.get("name"):
+def _create(made: Plan, identifier: str, document: Document) -> Applied | Rejected:
+    known, whole = document.model_fields_set, document.whole()
+    if "name" not in known or not whole["name"]:
         error = FieldError("name", "is needed to create this entity: it does not exist here yet", "missing")
         return Rejected(code="incomplete_document", errors=[error])
-    row = made.rows[identifier] = _plain_row(document.whole())
-    after = {name: row[name] for name in known}
-    return Applied(local_id=str(identifier), outcome=Outcome.CREATED, after=after, changed=sorted(known))
+    row = made.rows[identifier] = _plain_row(whole)
+    after = {name: value for name, value in row.items() if name in known}
+    return Applied(local_id=identifier, outcome=Outcome.CREATED, after=after, changed=sorted(known))
 
 
-def _update(made: Plan, identifier: UUID, before: Row, told: Row) -> Applied:
+def _update(made: Plan, identifier: str, before: Row, told: Row) -> Applied:
     changes = {name: value for name, value in told.items() if before[name] != value}
     if not changes:
-        return Applied(local_id=str(identifier), outcome=Outcome.UNCHANGED)
+        return Applied(local_id=identifier, outcome=Outcome.UNCHANGED)
     row = made.rows[identifier] = _plain_row({**before, **changes})
     return Applied(
-        local_id=str(identifier),
+        local_id=identifier,
         outcome=Outcome.UPDATED,
         before=_plain_row({name: before[name] for name in changes}),
         after={name: row[name] for name in changes},

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
-from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,7 +42,7 @@ class Local:
 
     def __init__(self) -> None:
         self.state = FRESH
-        self.rows: dict[UUID, dict[str, Any]] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
 
     def apply(self, batch: Iterable[ParsedItem]) -> None:
         """Fold a batch, and write its newest document."""

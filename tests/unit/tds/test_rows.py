@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.ids import new_id
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Address, ContactPerson, CustomerDocument, Document, ProductDocument
 from app.tds.targets.rows import Plan, plain, plan, to_rows
 from app.tds.types import Outcome
 
-ID = new_id()
+ID = "019a0000-0000-7000-8000-000000000001"
 ROW: dict[str, Any] = {name: getattr(ProductDocument(), name) for name in ProductDocument.model_fields} | {
     "name": "Cable",
     "sku": "C-1",
@@ -25,11 +24,9 @@ ROW: dict[str, Any] = {name: getattr(ProductDocument(), name) for name in Produc
 }
 
 
-def planned(document: Document | None, *, local_id: UUID | None = ID, row: dict[str, Any] | None = None) -> Plan:
+def planned(document: Document | None, *, local_id: str | None = ID, row: dict[str, Any] | None = None) -> Plan:
     """The plan for one product."""
-    one = Assignment(
-        source="zoho", source_entity_id="1", local_id=str(local_id) if local_id else None, document=document
-    )
+    one = Assignment(source="zoho", source_entity_id="1", local_id=local_id, document=document)
     return plan([one], {ID: row} if row else {})
 
 
@@ -106,7 +103,7 @@ class TestPlan:
         assert (result.before["sku"], result.before["price"]) == ("C-1", "12.5")
 
     @pytest.mark.parametrize("local_id", [None, ID])
-    def test_has_nothing_to_delete_where_nothing_is(self, local_id: UUID | None) -> None:
+    def test_has_nothing_to_delete_where_nothing_is(self, local_id: str | None) -> None:
         """A tombstone's second delete, or the delete of what never came."""
         made = planned(None, local_id=local_id)
         assert (only(made).outcome, made.deleted) == (Outcome.UNCHANGED, [])
@@ -149,6 +146,6 @@ class TestToRows:
         """And what is planned holds money as text already: it never becomes a float."""
         document = ProductDocument(name="Cable", price=Decimal("0.10"), custom_fields={"a": [1]})
         made = planned(document, local_id=None)
-        (row,) = json.loads(to_rows([{"id": ID, **row} for row in made.rows.values()]))
+        (row,) = json.loads(to_rows([{"id": UUID(ID), **row} for row in made.rows.values()]))
         row = {name: row[name] for name in ("id", "price", "custom_fields")}
-        assert row == {"id": str(ID), "price": "0.1", "custom_fields": {"a": [1]}}
+        assert row == {"id": ID, "price": "0.1", "custom_fields": {"a": [1]}}
