@@ -7,7 +7,7 @@ from typing import Any, Final, TypedDict, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Select, case, func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import join_or_begin
@@ -17,7 +17,8 @@ from app.core.orm import to_json
 from app.tds.core import finishing, live, rollups
 from app.tds.core.enqueueing import QueueEntry, enqueue_all
 from app.tds.core.errors import storable
-from app.tds.models import TDSDeadLetterQueue, TDSSyncQueue
+from app.tds.models import TDSSyncQueue
+from app.tds.sql import statement
 from app.tds.types import EventStatus, OperationType, Outcome
 
 __all__ = ["QueueHealth", "QueueItemClaimedError", "QueueItemNotFoundError", "TDSQueueService"]
@@ -136,18 +137,15 @@ class TDSQueueService:
     async def check_queue_health(self) -> QueueHealth:
         """How the queue is doing: ``healthy``, ``degraded`` or ``critical``."""
         async with join_or_begin(self.db):
-            counts = (await self.db.execute(_counts())).one()
-            letters = await self.db.scalar(
-                select(func.count()).select_from(TDSDeadLetterQueue).where(~TDSDeadLetterQueue.resolved)
-            )
+            counts = (await self.db.execute(statement("count_queue"))).one()
         return QueueHealth(
-            status=_health(counts.pending, counts.stale, letters or 0),
+            status=_health(counts.pending, counts.stale, counts.letters),
             pending=counts.pending,
             processing=counts.processing,
             retry=counts.retry,
             retry_ready=counts.retry_ready,
-            dead_letter=letters or 0,
-            oldest_pending_seconds=round(counts.oldest or 0.0, 3),
+            dead_letter=counts.letters,
+            oldest_pending_seconds=round(counts.oldest, 3),
             stale_processing=counts.stale,
         )
 
@@ -168,23 +166,6 @@ def _pending(limit: int) -> Select[TDSSyncQueue]:
         .order_by(TDSSyncQueue.priority.desc(), TDSSyncQueue.id)
         .limit(limit)
     )
-
-
-def _counts() -> Select[Any, Any, Any, Any, Any, Any]:
-    status, row = TDSSyncQueue.status, TDSSyncQueue
-    waiting = status == EventStatus.PENDING
-
-    def count(condition: Any) -> Any:
-        return func.count(case((condition, 1)))
-
-    return select(
-        count(waiting).label("pending"),
-        count(status == EventStatus.PROCESSING).label("processing"),
-        count(status == EventStatus.RETRY).label("retry"),
-        count((status == EventStatus.RETRY) & (row.next_retry_at <= func.now())).label("retry_ready"),
-        count((status == EventStatus.PROCESSING) & (row.lock_expires_at < func.now())).label("stale"),
-        func.extract("epoch", func.now() - func.min(case((waiting, row.created_at)))).label("oldest"),
-    ).where(status.in_([EventStatus.PENDING, EventStatus.PROCESSING, EventStatus.RETRY]))
 
 
 def _uuid(value: UUID | str) -> UUID:

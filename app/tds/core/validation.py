@@ -39,6 +39,7 @@ _WEBHOOK_PRIORITY: Final = 5
 _RUN_PRIORITY: Final = 3
 _KEPT_PAYLOAD: Final = 1_000_000
 _FARTHEST_AHEAD: Final = timedelta(days=1)
+_OLDEST: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,14 @@ class InboxEvent(Struct, frozen=True, gc=False):
 class Taken:
     """Pending events, taken and mapped: ``good`` with the items that would be claimed if they were queued now.
 
-    ``first`` and ``last`` are their arrival numbers, 0 where nothing was pending.
+    ``first`` and ``last`` are their arrival numbers, 0 where nothing was pending, and ``newest`` is the greatest id.
     """
 
     good: Sequence[tuple[InboxEvent, ClaimedItem]] = ()
     refused: Sequence[_Refused] = ()
     first: int = 0
     last: int = 0
+    newest: UUID | None = None
 
     @property
     def items(self) -> list[ClaimedItem]:
@@ -105,9 +107,10 @@ async def validate_batch(
     return await queue_events(session, await take(session, sources, limit=limit), worker=worker, hold=hold)
 
 
-async def take(session: AsyncSession, sources: Mapping[str, Source], *, limit: int) -> Taken:
-    """Lock up to ``limit`` pending events until the end of the transaction, and map them."""
-    rows = [InboxEvent(*row) for row in await fetch(session, statement("claim_inbox"), {"limit": limit})]
+async def take(session: AsyncSession, sources: Mapping[str, Source], *, limit: int, first: UUID = _OLDEST) -> Taken:
+    """Lock up to ``limit`` pending events, from the id ``first`` on, until the end of the transaction, and map them."""
+    parameters = {"limit": limit, "first": first}
+    rows = [InboxEvent(*row) for row in await fetch(session, statement("claim_inbox"), parameters)]
     if not rows:
         return Taken()
     paused = pauses.paused_of(rows[0].paused)
@@ -117,6 +120,7 @@ async def take(session: AsyncSession, sources: Mapping[str, Source], *, limit: i
         refused=[refused for _, refused in mapped if isinstance(refused, _Refused)],
         first=min(row.arrival for row in rows),
         last=max(row.arrival for row in rows),
+        newest=rows[-1].id,
     )
 
 

@@ -25,9 +25,11 @@ from app.tds.core.outcomes import ClaimedItem, Dead
 from app.tds.core.ports import Source
 from app.tds.core.queue import QueueItemNotFoundError
 from app.tds.core.retry import is_batch_error
+from app.tds.core.validation import Taken
 from app.tds.models import TDSSyncQueue
 from app.tds.sql import statement
 from app.tds.targets.erp import erp_targets
+from app.tds.workers.looks import Looks
 from app.tds.workers.suspicion import Suspicion, blaming, may_be_an_items
 
 __all__ = ["SyncWorker", "worker_name"]
@@ -91,6 +93,7 @@ class SyncWorker:
         self._kept: list[ClaimedItem] = []
         self._suspicion = Suspicion()
         self._begun: int | None = None
+        self._looks = Looks()
         self._database = database
 
     @asynccontextmanager
@@ -115,6 +118,7 @@ class SyncWorker:
         except Exception as error:
             self._kept += hand.held  # the COMMIT failed, and may have come through all the same
             self._begun = max(self._begun or 0, hand.newest)
+            self._looks.forget()
             if not hand.newest or is_batch_error(error):
                 raise
             # Whose error it is shows when each is applied under its own lease.
@@ -139,7 +143,7 @@ class SyncWorker:
         self.backlogged = len(hand.held) > 0
         if hand.held or not self.sources:
             return
-        taken, hold = await validation.take(session, self.sources, limit=limit), Hold(self.name, lease)
+        taken, hold = await self._look(session, limit), Hold(self.name, lease)
         if taken.first > self._begun:
             hand.newest = taken.last
             self._begin(len(taken.good))
@@ -148,6 +152,11 @@ class SyncWorker:
         else:
             report = await validation.queue_events(session, taken, worker=self.name, hold=hold)
             hand.held, hand.refused = report.held, report.dead
+
+    async def _look(self, session: AsyncSession, limit: int) -> Taken:
+        taken = await validation.take(session, self.sources, limit=limit, first=self._looks.begin())
+        self._looks.end(taken.newest)
+        return taken
 
     async def process_event(self, queue_id: UUID | str) -> BatchReport:
         """Claim and apply one item, due or not; an empty report if it has ended or somebody else has it.

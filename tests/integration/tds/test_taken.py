@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.clock import utc_now
 from app.core.database import Database
+from app.core.ids import lower_bound
 from app.tds.core import pauses
 from app.tds.core.enqueueing import Hold
 from app.tds.core.outcomes import ClaimedItem, Done
@@ -289,6 +291,23 @@ async def test_a_child_waits_for_its_parent(database: Database) -> None:
     await drain(database)
     found = await rows(database, "SELECT name, parent_id IS NOT NULL AS has_parent FROM erp_customers ORDER BY name")
     assert found == [{"name": "Ann", "has_parent": False}, {"name": "Bob", "has_parent": True}]
+
+
+async def test_what_was_stored_late_is_not_passed_over(database: Database) -> None:
+    """Its id is older than what was taken last: a slow commit, or another machine's clock."""
+    busy = await begun(database)
+    await store(database, body("1", {"name": "One"}))
+    await busy.process_batch()
+    await store(database, body("2", {"name": "Two"}))
+    await store(database, body("3", {"name": "Three"}))
+    old = lower_bound(utc_now() - timedelta(hours=1))
+    await execute(database, f"UPDATE tds_inbox_events SET id = '{old}' WHERE convert_from(body, 'UTF8') LIKE '%Two%'")
+
+    async def found() -> bool:
+        await busy.process_batch()
+        return await value(database, "SELECT count(*) FROM erp_products") == 3
+
+    await eventually(found)
 
 
 async def test_queued_work_comes_before_it(database: Database) -> None:

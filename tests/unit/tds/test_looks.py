@@ -1,0 +1,70 @@
+"""Where looks into the inbox begin."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from app.core.ids import created_at_of, lower_bound, new_id
+from app.tds.workers.looks import Looks
+
+OLDEST = UUID(int=0)
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """What it shows."""
+        return self.now
+
+
+def look(looks: Looks, clock: Clock, seconds: float, newest: UUID | None) -> UUID:
+    """One look that takes so long; where it began."""
+    first = looks.begin()
+    clock.now += seconds
+    looks.end(newest)
+    return first
+
+
+def test_the_first_look_is_at_all() -> None:
+    """And so is the next, once twenty times its duration has passed."""
+    clock = Clock()
+    looks = Looks(clock)
+    assert look(looks, clock, 0.001, new_id()) == OLDEST
+    clock.now += 0.021
+    assert look(looks, clock, 0.001, new_id()) == OLDEST
+
+
+def test_a_dear_look_is_made_seldom() -> None:
+    """Between two of them looks begin a second before what was taken last, however long those take."""
+    clock = Clock()
+    looks = Looks(clock)
+    taken = new_id()
+    assert look(looks, clock, 1.0, taken) == OLDEST
+    for _ in range(3):
+        assert look(looks, clock, 6.0, None) == lower_bound(created_at_of(taken) - timedelta(seconds=1))
+    clock.now += 2.1
+    assert look(looks, clock, 0.1, None) == OLDEST
+
+
+def test_each_look_moves_the_beginning_on() -> None:
+    """By what it took."""
+    clock = Clock()
+    looks = Looks(clock)
+    first, second = (lower_bound(created_at_of(new_id()) + timedelta(hours=hours)) for hours in (1, 2))
+    look(looks, clock, 1.0, first)
+    assert look(looks, clock, 0.1, second) == lower_bound(created_at_of(first) - timedelta(seconds=1))
+    assert looks.begin() == lower_bound(created_at_of(second) - timedelta(seconds=1))
+
+
+def test_what_was_given_back_is_looked_for_at_once() -> None:
+    """Wherever it lies."""
+    clock = Clock()
+    looks = Looks(clock)
+    look(looks, clock, 10.0, new_id())
+    looks.forget()
+    assert looks.begin() == OLDEST
