@@ -1,6 +1,7 @@
 -- Begin a batch's transaction. A worker that is frozen inside it loses its connection, and so its locks, by itself. And
 -- plans do not depend on what statistics say of tables whose rows come and go: what is pending is found in the order of
 -- an index, as far as the limit reaches, and never gathered and sorted, however few there were when somebody counted.
+-- A statement has one plan, made once a connection.
 -- locks: none
 -- index: none
 SELECT set_config('idle_in_transaction_session_timeout', CAST(:idle AS text), true),
