@@ -48,7 +48,7 @@ def pipeline(
     *,
     items: Annotated[int, typer.Option(min=1, help="Deliveries.")] = 30_000,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    batch: Annotated[int, typer.Option(min=1, max=5_000, help="Items in a batch: TDS_QUEUE_BATCH_SIZE.")] = 500,
+    batch: Annotated[int, typer.Option(min=1, max=5_000, help="Items in a batch: TDS_QUEUE_BATCH_SIZE.")] = 1_000,
     store: Annotated[Way, typer.Option(help="How deliveries reach the inbox.")] = Way.RECORDS,
     as_json: AsJson = False,
 ) -> None:
@@ -131,7 +131,7 @@ def peers(
     items: Annotated[int, typer.Option(min=10, help="Jobs in each try of a peer.")] = 3_000,
     tds_items: Annotated[int, typer.Option(min=10, help="Items for TDS.")] = 20_000,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes, of each peer and of TDS.")] = 2,
-    batch: Annotated[int, typer.Option(min=1, max=5_000, help="TDS's batch: TDS_QUEUE_BATCH_SIZE.")] = 500,
+    batch: Annotated[int, typer.Option(min=1, max=5_000, help="TDS's batch: TDS_QUEUE_BATCH_SIZE.")] = 1_000,
     only: Annotated[list[str] | None, typer.Option(help="pgqueuer, procrastinate or taskiq_redis; repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -123,6 +123,7 @@ def _figures(sizes: dict[int, dict[str, Any]], options: Options) -> dict[str, An
         "worst_ratio": known[worst],
         "worst_operation": worst,
         "control_ratio": found[CONTROL],
+        "worst_ratio_beside_control": ratio(known[worst], found[CONTROL] or 1.0),
         "median_ratio": round(median(known.values()), 4),
         "ratios": found,
         "sizes": {str(rows): size for rows, size in sizes.items()},

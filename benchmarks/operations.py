@@ -52,9 +52,7 @@ class Operations:
                 if number == _WARM_UP:
                     self._seconds.clear()
                 await self._once(database)
-        for path in ENDPOINTS:
-            self._seconds[path] = await self._viewer.times_anew(path, runs)
-        return dict(self._seconds)
+        return dict(self._seconds) | await self._viewer.times_anew(ENDPOINTS, runs)
 
     @contextmanager
     def _timed(self, name: str) -> Generator[None]:

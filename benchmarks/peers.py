@@ -93,7 +93,7 @@ class Options:
     items: int = 3_000
     tds_items: int = 20_000
     workers: int = 2
-    batch: int = 500
+    batch: int = 1_000
     names: Sequence[str] = tuple(peer.name for peer in PEERS)
 
 

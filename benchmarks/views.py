@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +27,7 @@ ENDPOINTS: Final = tuple(f"/api/bff/tds/{name}" for name in ("dashboard", "runs"
 UNLIMITED: Final = {"TDS_SERVER_RATE_PER_MINUTE": "100000000", "TDS_SERVER_RATE_BURST": "100000000"}
 """A benchmark asks more of a server than one token may."""
 _IDLE_SECONDS: Final = 1.0
+_WARM_UP: Final = 10
 _RAISE: Final = """
     INSERT INTO epochs AS known (name, epoch) VALUES ($1, 1)
     ON CONFLICT (name) DO UPDATE SET epoch = known.epoch + 1
@@ -119,11 +120,18 @@ class Viewer:
             raise WrongAnswerError(f"{path} answered {answer.status}, X-Cache {cached}: {answer.body[:300]!r}")
         return answer
 
-    async def times_anew(self, path: str, runs: int) -> list[float]:
-        """Seconds of so many answers computed anew, after ten that do not count: the server settles on its plans."""
-        for _ in range(10):
-            await self.ask_anew(path)
-        return [(await self.ask_anew(path)).seconds for _ in range(runs)]
+    async def times_anew(self, paths: Sequence[str], runs: int) -> dict[str, list[float]]:
+        """Seconds of so many answers of each, computed anew, after ten that do not count: the server settles on plans.
+
+        Asked in turn, so that what the server does beside it falls on all alike.
+        """
+        seconds: dict[str, list[float]] = {path: [] for path in paths}
+        for number in range(_WARM_UP + runs):
+            for path in paths:
+                answer = await self.ask_anew(path)
+                if number >= _WARM_UP:
+                    seconds[path].append(answer.seconds)
+        return seconds
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from app.core.driver import fetch
 from app.core.ids import new_id
 from app.core.orm import to_json
 from app.tds.core.ports import RawRecord
-from app.tds.sql import statement
+from app.tds.sql import column, statement
 from app.tds.types import SignatureVerdict
 
 __all__ = ["Receipt", "receive", "store_records"]
@@ -85,9 +85,9 @@ async def store_records(
         "source": source,
         "run_id": run_id,
         "trace_id": trace_id,
-        "entity_types": [record.entity_type for record in records],
-        "source_entity_ids": [record.source_entity_id for record in records],
-        "operations": [record.operation for record in records],
+        "entity_types": column([record.entity_type for record in records]),
+        "source_entity_ids": column([record.source_entity_id for record in records]),
+        "operations": column([record.operation for record in records]),
         "bodies": [record.body for record in records],
     }
     await fetch(session, statement("store_records"), parameters)
