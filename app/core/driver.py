@@ -91,7 +91,7 @@ async def _driver(session: AsyncSession) -> asyncpg.Connection[Any] | None:
     session is asked for its connection.
     """
     transaction = _innermost(session)
-    if transaction is not None and (kept := _drivers.get(transaction)) is not None:
+    if transaction is not None and transaction.is_active and (kept := _drivers.get(transaction)) is not None:
         return kept
     connection = await session.connection()
     if connection.sync_connection is None or connection.sync_connection.engine.dispatch.before_cursor_execute:

@@ -178,6 +178,8 @@ class Applier:
             elif folded.state != folded.before:
                 work.states.append(folded.state)
         known = await waiting.resolve(session, newest)
+        # A parent that is only foreseen may yet fail: its children wait, and are woken by it a moment later.
+        known = {key: local_id for key, local_id in known.items() if key not in work.opened}
         by_type: defaultdict[str, list[Folded]] = defaultdict(list)
         for folded in newest:
             if (missing := _missing(folded, known)) is None:
@@ -198,9 +200,10 @@ class Applier:
             new = {key: EntityState(*key, local_id=str(new_id())) for key in grouped}
             folds = (ledger.fold(new[key], items) for key, items in grouped.items())
             to_be = {folded.state.key: folded.state for folded in folds if folded.document is not None}
-            opened = await ledger.open_as(session, list(to_be.values()))
-            work.opened = {key: to_be[key] for key in opened}
-            states = {key: new[key] for key in opened}
+            # All in one statement, in the order of their keys: in two, workers could wait for each other.
+            opened = await ledger.open_as(session, [to_be.get(key, EntityState(*key)) for key in keys])
+            work.opened = {key: to_be[key] for key in opened if key in to_be}
+            states = {key: new[key] if key in to_be else EntityState(*key) for key in opened}
         return states | await ledger.lock(session, sorted(key for key in keys if key not in states))
 
     async def _apply_type(

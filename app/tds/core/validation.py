@@ -77,14 +77,16 @@ class InboxEvent(Struct, frozen=True, gc=False):
 class Taken:
     """Pending events, taken and mapped: ``good`` with the items that would be claimed if they were queued now.
 
-    ``first`` and ``last`` are their arrival numbers, 0 where nothing was pending, and ``newest`` is the greatest id.
+    ``first`` and ``last`` are their arrival numbers, 0 where nothing was pending; ``oldest`` and ``newest`` have the
+    least and the greatest id.
     """
 
     good: Sequence[tuple[InboxEvent, ClaimedItem]] = ()
     refused: Sequence[_Refused] = ()
     first: int = 0
     last: int = 0
-    newest: UUID | None = None
+    oldest: InboxEvent | None = None
+    newest: InboxEvent | None = None
 
     @property
     def items(self) -> list[ClaimedItem]:
@@ -120,7 +122,8 @@ async def take(session: AsyncSession, sources: Mapping[str, Source], *, limit: i
         refused=[refused for _, refused in mapped if isinstance(refused, _Refused)],
         first=min(row.arrival for row in rows),
         last=max(row.arrival for row in rows),
-        newest=rows[-1].id,
+        oldest=rows[0],
+        newest=rows[-1],
     )
 
 

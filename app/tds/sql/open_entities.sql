@@ -1,4 +1,5 @@
--- Make ledger rows as they are to be once the batch is applied, for entities that have none; those come back.
+-- Make ledger rows as they are to be once the batch is applied, or blank ones, for entities that have none; those that
+-- were made come back.
 -- locks: the new rows, in key order; somebody else who is making one of them is waited for
 -- index: tds_entities primary key
 INSERT INTO tds_entities
@@ -6,7 +7,7 @@ INSERT INTO tds_entities
      barrier_deleted, deleted, last_applied_at)
 SELECT entity.source, entity.entity_type, entity.source_entity_id, entity.local_id, entity.version_time,
        entity.version_arrival, entity.barrier_arrival, entity.barrier_time, entity.barrier_deleted, entity.deleted,
-       now()
+       CASE WHEN entity.version_time IS NOT NULL OR entity.barrier_time IS NOT NULL THEN now() END
 FROM unnest(CAST(:sources AS text[]), CAST(:entity_types AS text[]), CAST(:source_entity_ids AS text[]),
             CAST(:local_ids AS text[]), CAST(:version_times AS timestamptz[]), CAST(:version_arrivals AS bigint[]),
             CAST(:barrier_arrivals AS bigint[]), CAST(:barrier_times AS timestamptz[]),

@@ -9,7 +9,7 @@ the next look at all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -33,6 +33,7 @@ class Looks:
         self._due = clock()
         self._began: float | None = None
         self._after = _OLDEST
+        self._newest = _OLDEST
 
     def begin(self) -> UUID:
         """The id from which on to look now."""
@@ -47,6 +48,11 @@ class Looks:
             self._due = now + _SHARE * (now - self._began)
         if newest is not None:
             self._after = lower_bound(created_at_of(newest) - _SLACK)
+            self._newest = max(self._newest, newest)
+
+    def went_past(self, oldest: UUID, received_at: datetime, now: datetime) -> bool:
+        """Whether an earlier look did not get this event, though it was there: somebody had it, and has failed."""
+        return oldest < self._newest and now - received_at > _SLACK
 
     def forget(self) -> None:
         """What was taken was given back: look at all next."""

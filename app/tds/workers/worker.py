@@ -117,8 +117,9 @@ class SyncWorker:
                 await self._fill(session, hand, limit)
         except Exception as error:
             self._kept += hand.held  # the COMMIT failed, and may have come through all the same
-            self._begun = max(self._begun or 0, hand.newest)
             self._looks.forget()
+            if hand.newest:
+                self._begun = max(self._begun or 0, hand.newest)
             if not hand.newest or is_batch_error(error):
                 raise
             # Whose error it is shows when each is applied under its own lease.
@@ -126,6 +127,8 @@ class SyncWorker:
             return await self._take(limit)
         finally:
             self._rest()
+        if hand.report.ends:
+            self._suspicion.passed()
         report = await self._apply(hand.held) if hand.held else self._counted(hand.report)
         return replace(report, refused=hand.refused)
 
@@ -143,8 +146,9 @@ class SyncWorker:
         self.backlogged = len(hand.held) > 0
         if hand.held or not self.sources:
             return
-        taken, hold = await self._look(session, limit), Hold(self.name, lease)
-        if taken.first > self._begun:
+        taken = await validation.take(session, self.sources, limit=limit, first=self._looks.begin())
+        hold = Hold(self.name, lease)
+        if self._is_new(taken, now):
             hand.newest = taken.last
             self._begin(len(taken.good))
             hand.report = await self.applier.apply_taken(session, taken.items, hold=hold, now=now)
@@ -153,10 +157,11 @@ class SyncWorker:
             report = await validation.queue_events(session, taken, worker=self.name, hold=hold)
             hand.held, hand.refused = report.held, report.dead
 
-    async def _look(self, session: AsyncSession, limit: int) -> Taken:
-        taken = await validation.take(session, self.sources, limit=limit, first=self._looks.begin())
-        self._looks.end(taken.newest)
-        return taken
+    def _is_new(self, taken: Taken, now: datetime) -> bool:
+        """Whether these may be applied at once: nobody can have died with them, and the transaction is our own."""
+        new = taken.oldest is not None and not self._looks.went_past(taken.oldest.id, taken.oldest.created_at, now)
+        self._looks.end(taken.newest.id if taken.newest else None)
+        return self.db is None and new and taken.first > (self._begun or 0)
 
     async def process_event(self, queue_id: UUID | str) -> BatchReport:
         """Claim and apply one item, due or not; an empty report if it has ended or somebody else has it.

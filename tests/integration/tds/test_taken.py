@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.clock import utc_now
+from app.core.config import DatabaseSettings
 from app.core.database import Database
 from app.core.ids import lower_bound
 from app.tds.core import pauses
@@ -24,6 +26,7 @@ from tests.support.pipeline import (
     NOW,
     FakeSource,
     FakeTarget,
+    applier,
     body,
     change,
     drain,
@@ -249,31 +252,111 @@ async def test_two_workers_that_meet_at_a_new_entity_make_one_row(database: Data
 
 async def test_one_that_dies_with_it_leaves_the_event_in_the_inbox(database: Database) -> None:
     """The next worker finds it older than itself, and so takes a lease on it."""
-    await begun(database)
+    dying, inside = await stuck(database)
     await store(database, body("1", {"name": "Cable"}, 1))
+    await killed(asyncio.create_task(dying.process_batch()), inside)
+    assert await value(database, "SELECT status FROM tds_inbox_events") == "pending"
+    assert await value(database, "SELECT count(*) FROM tds_sync_queue") == 0
+    leases: list[int] = []
+    next_one = worker(database, FakeTarget(before=counting(database, leases)), sources=SOURCES)
+    assert ends((await next_one.process_batch()).ends) == {"1": "created"}
+    assert leases == [1]
+
+
+async def test_what_another_had_and_did_not_end_goes_by_lease(database: Database) -> None:
+    """Both lived when it arrived: this one knows that it went past it."""
+    dying, inside = await stuck(database)
+    leases: list[int] = []
+    other = await begun(database, FakeTarget(before=counting(database, leases)))
+    await store(database, body("1", {"name": "One"}, 1))
+    task = asyncio.create_task(dying.process_batch())
+    await inside.wait()
+    await store(database, body("2", {"name": "Two"}, 1))
+    assert ends((await other.process_batch()).ends) == {"2": "created"}
+    await killed(task, inside)
+    await execute(database, "UPDATE tds_inbox_events SET created_at = created_at - interval '1 minute'")
+    other._looks.forget()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - so that the next look is at all
+    assert ends((await other.process_batch()).ends) == {"1": "created"}
+    assert leases == [0, 1]
+
+
+async def stuck(database: Database) -> tuple[SyncWorker, asyncio.Event]:
+    """A worker that never comes out of its target, and what tells that it is inside."""
     inside = asyncio.Event()
 
     async def hang(_: Sequence[Assignment]) -> None:
         inside.set()
         await asyncio.Event().wait()
 
-    dying = worker(database, FakeTarget(before=hang), sources=SOURCES)
-    dying._begun = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it began before the event came
-    task = asyncio.create_task(dying.process_batch())
+    return await begun(database, FakeTarget(before=hang)), inside
+
+
+async def killed(task: asyncio.Task[Any], inside: asyncio.Event) -> None:
+    """A worker's end, once it is inside."""
     await inside.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert await value(database, "SELECT status FROM tds_inbox_events") == "pending"
-    assert await value(database, "SELECT count(*) FROM tds_sync_queue") == 0
-    leases: list[int] = []
+
+
+def counting(database: Database, leases: list[int]) -> Callable[[Sequence[Assignment]], Awaitable[None]]:
+    """What notes how many queue rows are under a lease while a target is asked."""
 
     async def look(_: Sequence[Assignment]) -> None:
         leases.append(await value(database, "SELECT count(*) FROM tds_sync_queue WHERE locked_by IS NOT NULL"))
 
-    assert ends((await worker(database, FakeTarget(before=look), sources=SOURCES).process_batch()).ends) == {
-        "1": "created"
-    }
+    return look
+
+
+async def test_a_database_that_was_away_makes_nothing_new(database: Database) -> None:
+    """What was there before is older than the worker, also where its first look failed."""
+    await store(database, body("1", {"name": "Cable"}, 1))
+    away = Database("postgresql://postgres@127.0.0.1:1/none", DatabaseSettings())
+    leases: list[int] = []
+    busy = worker(away, FakeTarget(before=counting(database, leases)), sources=SOURCES)
+    with pytest.raises(OSError, match="Connect call failed"):
+        await busy.process_batch()
+    busy._database = database  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it has come back
+    assert ends((await busy.process_batch()).ends) == {"1": "created"}
     assert leases == [1]
+
+
+async def test_a_suspicion_passes(database: Database) -> None:
+    """A worker that took items one at a time takes whole batches again."""
+    busy = await begun(database)
+    busy._suspicion.alone = 2  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - after three bad batches
+    for number in range(5):
+        await store(database, body(f"p{number}", {"name": "Product"}))
+    assert [len((await busy.process_batch()).ends) for _ in range(3)] == [1, 1, 3]
+
+
+async def test_in_a_callers_transaction_it_goes_by_lease(database: Database) -> None:
+    """That cannot be rolled back for one event's error."""
+    target = FakeTarget(failing={"1": deque([RuntimeError("planted")])})
+    async with database.transaction() as session:
+        busy = SyncWorker(session, applier=applier(target, NOW), sources=SOURCES)
+        assert (await busy.process_batch()).ends == ()
+    await store(database, body("1", {"name": "Cable"}, 1))
+    async with database.transaction() as session:
+        busy.db = session
+        assert ends((await busy.process_batch()).ends) == {"1": "Retry"}
+    assert await value(database, "SELECT count(*) FROM erp_products") == 0
+    await drain(database, policy=NOW)
+    assert await value(database, "SELECT name FROM erp_products") == "Cable"
+
+
+async def test_a_child_in_the_batch_of_its_parent(database: Database) -> None:
+    """The parent is applied, and wakes it in the same transaction."""
+    told = {"entity_type": "customer", "received_at": utc_now()}
+    child = change("child", {"name": "Bob", "parent_source_id": "parent"}, arrival=1, **told)
+    parent = change("parent", {"name": "Ann"}, arrival=2, **told)
+    busy = worker(database)
+    async with database.transaction() as session:
+        items = [item_of(child), item_of(parent)]
+        report = await busy.applier.apply_taken(session, items, hold=Hold("w1", 60), now=utc_now())
+    assert ends(report.ends) == {"child": "Defer", "parent": "created"}
+    await drain(database)
+    found = await rows(database, "SELECT name, parent_id IS NOT NULL AS has_parent FROM erp_customers ORDER BY name")
+    assert found == [{"name": "Ann", "has_parent": False}, {"name": "Bob", "has_parent": True}]
 
 
 async def test_a_child_waits_for_its_parent(database: Database) -> None:

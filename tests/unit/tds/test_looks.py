@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+from app.core.clock import utc_now
 from app.core.ids import created_at_of, lower_bound, new_id
 from app.tds.workers.looks import Looks
 
@@ -59,6 +60,18 @@ def test_each_look_moves_the_beginning_on() -> None:
     look(looks, clock, 1.0, first)
     assert look(looks, clock, 0.1, second) == lower_bound(created_at_of(first) - timedelta(seconds=1))
     assert looks.begin() == lower_bound(created_at_of(second) - timedelta(seconds=1))
+
+
+def test_what_was_there_and_was_not_got_is_known() -> None:
+    """Somebody had it. What is younger than a second may just have been committed late."""
+    looks = Looks(Clock())
+    oldest, newest, now = new_id(), new_id(), utc_now()
+    assert not looks.went_past(oldest, now - timedelta(hours=1), now)
+    looks.begin()
+    looks.end(newest)
+    assert looks.went_past(oldest, now - timedelta(seconds=2), now)
+    assert not looks.went_past(oldest, now - timedelta(seconds=0.5), now)
+    assert not looks.went_past(new_id(), now - timedelta(seconds=2), now)
 
 
 def test_what_was_given_back_is_looked_for_at_once() -> None:
