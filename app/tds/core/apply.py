@@ -70,7 +70,7 @@ class _Work:
     begun: float = field(default_factory=monotonic)
     ends: dict[UUID, End] = field(default_factory=dict[UUID, End])
     states: list[EntityState] = field(default_factory=list[EntityState])
-    opened: Mapping[Key, EntityState] = field(default_factory=dict[Key, EntityState])
+    opened: Mapping[Key, Folded] = field(default_factory=dict[Key, Folded])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     events: list[DomainEvent] = field(default_factory=list[DomainEvent])
     came: list[str] = field(default_factory=list[str])
@@ -83,7 +83,8 @@ class _Work:
     def unsaved(self) -> list[EntityState]:
         """What the ledger does not say yet: all but what was opened and then applied as foreseen."""
         left = set(self.opened).difference(state.key for state in self.states)
-        changed = [state for state in self.states if self.opened.get(state.key) != state]
+        foreseen = {key: folded.state for key, folded in self.opened.items()}
+        changed = [state for state in self.states if foreseen.get(state.key) != state]
         return changed + [EntityState(*key) for key in left]
 
     def fail(self, folded: Folded, end: End) -> None:
@@ -170,7 +171,7 @@ class Applier:
             work.ends[item.id] = dead if newer else Done(Outcome.SUPERSEDED, states[item.key].local_id)
         newest: list[Folded] = []
         for key, items in grouped.items():
-            folded = ledger.fold(states[key], items)
+            folded = work.opened.get(key) or ledger.fold(states[key], items)
             for item in (*folded.superseded, *folded.overtaken):
                 work.ends[item.id] = Done(Outcome.SUPERSEDED, folded.state.local_id)
             if folded.newest is not None:
@@ -197,13 +198,12 @@ class Applier:
         """
         states: dict[Key, EntityState] = {}
         if work.hold:
-            new = {key: EntityState(*key, local_id=str(new_id())) for key in grouped}
-            folds = (ledger.fold(new[key], items) for key, items in grouped.items())
-            to_be = {folded.state.key: folded.state for folded in folds if folded.document is not None}
-            # All in one statement, in the order of their keys: in two, workers could wait for each other.
-            opened = await ledger.open_as(session, [to_be.get(key, EntityState(*key)) for key in keys])
-            work.opened = {key: to_be[key] for key in opened if key in to_be}
-            states = {key: new[key] if key in to_be else EntityState(*key) for key in opened}
+            new = (ledger.fold(EntityState(*key, local_id=str(new_id())), items) for key, items in grouped.items())
+            foreseen = {folded.state.key: folded for folded in new if folded.document is not None}
+            rows = [foreseen[key].state if key in foreseen else EntityState(*key) for key in keys]
+            opened = await ledger.open_as(session, rows)
+            work.opened = {key: foreseen[key] for key in opened if key in foreseen}
+            states = {key: foreseen[key].before if key in foreseen else EntityState(*key) for key in opened}
         return states | await ledger.lock(session, sorted(key for key in keys if key not in states))
 
     async def _apply_type(

@@ -101,12 +101,10 @@ class Folded(Struct, frozen=True, gc=False):
 
 def fold(before: EntityState, items: Iterable[ParsedItem]) -> Folded:
     """Fold the items of one entity in the order of their arrival."""
-    ordered = sorted(items, key=lambda candidate: candidate.item.arrival)
-    if len(ordered) == 1:
-        return _single(before, ordered[0])
     state: EntityState = before
     newest: ParsedItem | None = None
     fresh = False
+    ordered = sorted(items, key=lambda candidate: candidate.item.arrival)
     for parsed in ordered:
         accepted = state.accept(parsed.item, delete=parsed.document is None)
         if accepted is not None:
@@ -123,19 +121,6 @@ def fold(before: EntityState, items: Iterable[ParsedItem]) -> Folded:
     overtaken = [one.item for one in others if before.accept(one.item, delete=one.document is None) is not None]
     superseded = [one.item for one in others if one.item not in overtaken]
     return Folded(before, state, item, document, fresh and document is not None, superseded, overtaken)
-
-
-def _single(before: EntityState, parsed: ParsedItem) -> Folded:
-    """What `fold` makes of one item, which is what most batches have of an entity."""
-    item, delete = parsed.item, parsed.document is None
-    accepted = before.accept(item, delete=delete)
-    if accepted is not None:
-        return Folded(before, accepted, item, parsed.document, fresh=False, superseded=(), overtaken=())
-    state = before.seen(item, delete=delete)
-    if state.barred and state.barrier_deleted and not state.deleted:
-        # It is old itself, but it shows that what was applied since the delete is older than the delete.
-        return Folded(before, replace(state, deleted=True), item, None, fresh=False, superseded=(), overtaken=())
-    return Folded(before, state, None, None, fresh=False, superseded=(item,), overtaken=())
 
 
 def _completed(newer: Document | None, older: Document | None) -> Document | None:
@@ -171,10 +156,10 @@ async def open_rows(session: AsyncSession, keys: Iterable[Key]) -> None:
 async def open_as(session: AsyncSession, states: Sequence[EntityState]) -> set[Key]:
     """Make ledger rows that say already what is about to be applied, for those entities that have none; returns which.
 
-    Who else is making one of them is waited for, so that an entity has one writer from its first change on.
+    All are locked, in one order, and who else is making one of them is waited for: an entity has one writer from its
+    first change on.
     """
-    rows = await fetch(session, statement("open_entities"), _values(states))
-    return {(source, entity_type, source_entity_id) for source, entity_type, source_entity_id in rows}
+    return await _write(session, states, overwrite=False)
 
 
 async def lock(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, EntityState]:
@@ -194,11 +179,12 @@ async def lock(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, EntitySt
 async def save(session: AsyncSession, states: Sequence[EntityState]) -> None:
     """Write states back into rows that this transaction has locked."""
     if states:
-        await fetch(session, statement("update_entities"), _values(states))
+        await _write(session, states, overwrite=True)
 
 
-def _values(states: Sequence[EntityState]) -> dict[str, object]:
-    return {
+async def _write(session: AsyncSession, states: Sequence[EntityState], *, overwrite: bool) -> set[Key]:
+    parameters: dict[str, object] = {
+        "overwrite": overwrite,
         "sources": [state.source for state in states],
         "entity_types": [state.entity_type for state in states],
         "source_entity_ids": [state.source_entity_id for state in states],
@@ -210,3 +196,5 @@ def _values(states: Sequence[EntityState]) -> dict[str, object]:
         "barrier_deleted": [state.barrier_deleted for state in states],
         "deleted": [state.deleted for state in states],
     }
+    rows = await fetch(session, statement("write_entities"), parameters)
+    return {(source, entity_type, source_entity_id) for source, entity_type, source_entity_id in rows}

@@ -32,14 +32,26 @@ from app.tds.core.ports import Change, Source, StoredEvent
 from app.tds.sql import statement
 from app.tds.types import EventStatus, OperationType
 
-__all__ = ["Taken", "ValidationReport", "bury", "queue_events", "take", "validate_batch"]
+__all__ = [
+    "OLDEST",
+    "InboxEvent",
+    "Understood",
+    "ValidationReport",
+    "bury",
+    "queue_events",
+    "take",
+    "understand",
+    "validate_batch",
+]
 
 _log = get_logger(__name__)
 _WEBHOOK_PRIORITY: Final = 5
 _RUN_PRIORITY: Final = 3
 _KEPT_PAYLOAD: Final = 1_000_000
 _FARTHEST_AHEAD: Final = timedelta(days=1)
-_OLDEST: Final = UUID(int=0)
+
+OLDEST: Final = UUID(int=0)
+"""No event has a smaller id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +86,11 @@ class InboxEvent(Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """Pending events, taken and mapped: ``good`` with the items that would be claimed if they were queued now.
-
-    ``first`` and ``last`` are their arrival numbers, 0 where nothing was pending; ``oldest`` and ``newest`` have the
-    least and the greatest id.
-    """
+class Understood:
+    """Events mapped: ``good`` with the items that would be claimed if they were queued now."""
 
     good: Sequence[tuple[InboxEvent, ClaimedItem]] = ()
     refused: Sequence[_Refused] = ()
-    first: int = 0
-    last: int = 0
-    oldest: InboxEvent | None = None
-    newest: InboxEvent | None = None
 
     @property
     def items(self) -> list[ClaimedItem]:
@@ -106,33 +110,32 @@ async def validate_batch(
 
     What becomes a dead letter is counted in the rollups of ``worker``.
     """
-    return await queue_events(session, await take(session, sources, limit=limit), worker=worker, hold=hold)
+    understood = understand(await take(session, limit=limit), sources)
+    return await queue_events(session, understood, worker=worker, hold=hold)
 
 
-async def take(session: AsyncSession, sources: Mapping[str, Source], *, limit: int, first: UUID = _OLDEST) -> Taken:
-    """Lock up to ``limit`` pending events, from the id ``first`` on, until the end of the transaction, and map them."""
-    parameters = {"limit": limit, "first": first}
-    rows = [InboxEvent(*row) for row in await fetch(session, statement("claim_inbox"), parameters)]
-    if not rows:
-        return Taken()
-    paused = pauses.paused_of(rows[0].paused)
-    mapped = [(row, _map(row, sources, paused)) for row in rows]
-    return Taken(
-        good=[(row, item) for row, item in mapped if isinstance(item, ClaimedItem)],
+async def take(session: AsyncSession, *, limit: int, first: UUID = OLDEST) -> Sequence[InboxEvent]:
+    """Lock up to ``limit`` pending events, the oldest from the id ``first`` on, until the end of the transaction."""
+    rows = await fetch(session, statement("claim_inbox"), {"limit": limit, "first": first})
+    return [InboxEvent(*row) for row in rows]
+
+
+def understand(events: Sequence[InboxEvent], sources: Mapping[str, Source]) -> Understood:
+    """Map events by their sources."""
+    paused = pauses.paused_of(events[0].paused if events else None)
+    mapped = [(event, _map(event, sources, paused)) for event in events]
+    return Understood(
+        good=[(event, item) for event, item in mapped if isinstance(item, ClaimedItem)],
         refused=[refused for _, refused in mapped if isinstance(refused, _Refused)],
-        first=min(row.arrival for row in rows),
-        last=max(row.arrival for row in rows),
-        oldest=rows[0],
-        newest=rows[-1],
     )
 
 
 async def queue_events(
-    session: AsyncSession, taken: Taken, *, worker: str | None = None, hold: Hold | None = None
+    session: AsyncSession, understood: Understood, *, worker: str | None = None, hold: Hold | None = None
 ) -> ValidationReport:
     """Queue what was understood, and make dead letters of the rest."""
-    queued, unstorable = await _enqueue(session, taken.good, hold)
-    dead = await bury(session, [*taken.refused, *unstorable], worker)
+    queued, unstorable = await _enqueue(session, understood.good, hold)
+    dead = await bury(session, [*understood.refused, *unstorable], worker)
     return ValidationReport(queued=len(queued), dead=dead, held=queued if hold else ())
 
 

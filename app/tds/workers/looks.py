@@ -8,13 +8,14 @@ the next look at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 from uuid import UUID
 
 from app.core.ids import created_at_of, lower_bound
+from app.tds.core.validation import OLDEST, InboxEvent
 
 __all__ = ["Looks"]
 
@@ -22,7 +23,6 @@ _SHARE: Final = 20
 """A look at all is due when so many times the time that the last one took has passed."""
 _SLACK: Final = timedelta(seconds=1)
 """Events are stored by many at once, and not in the order of their ids."""
-_OLDEST: Final = UUID(int=0)
 
 
 class Looks:
@@ -32,27 +32,27 @@ class Looks:
         self._clock = clock
         self._due = clock()
         self._began: float | None = None
-        self._after = _OLDEST
-        self._newest = _OLDEST
+        self._after = OLDEST
+        self._newest = OLDEST
 
     def begin(self) -> UUID:
         """The id from which on to look now."""
         now = self._clock()
         self._began = now if now >= self._due else None
-        return _OLDEST if self._began is not None else self._after
+        return OLDEST if self._began is not None else self._after
 
-    def end(self, newest: UUID | None) -> None:
-        """A look brought events up to this one, or none."""
+    def end(self, events: Sequence[InboxEvent]) -> None:
+        """The look brought these events, in the order of their ids."""
         now = self._clock()
         if self._began is not None:
             self._due = now + _SHARE * (now - self._began)
-        if newest is not None:
-            self._after = lower_bound(created_at_of(newest) - _SLACK)
-            self._newest = max(self._newest, newest)
+        if events:
+            self._after = lower_bound(created_at_of(events[-1].id) - _SLACK)
+            self._newest = max(self._newest, events[-1].id)
 
-    def went_past(self, oldest: UUID, received_at: datetime, now: datetime) -> bool:
+    def went_past(self, event: InboxEvent, now: datetime) -> bool:
         """Whether an earlier look did not get this event, though it was there: somebody had it, and has failed."""
-        return oldest < self._newest and now - received_at > _SLACK
+        return event.id < self._newest and now - event.created_at > _SLACK
 
     def forget(self) -> None:
         """What was taken was given back: look at all next."""

@@ -25,7 +25,7 @@ from app.tds.core.outcomes import ClaimedItem, Dead
 from app.tds.core.ports import Source
 from app.tds.core.queue import QueueItemNotFoundError
 from app.tds.core.retry import is_batch_error
-from app.tds.core.validation import Taken
+from app.tds.core.validation import InboxEvent
 from app.tds.models import TDSSyncQueue
 from app.tds.sql import statement
 from app.tds.targets.erp import erp_targets
@@ -146,22 +146,24 @@ class SyncWorker:
         self.backlogged = len(hand.held) > 0
         if hand.held or not self.sources:
             return
-        taken = await validation.take(session, self.sources, limit=limit, first=self._looks.begin())
-        hold = Hold(self.name, lease)
-        if self._is_new(taken, now):
-            hand.newest = taken.last
-            self._begin(len(taken.good))
-            hand.report = await self.applier.apply_taken(session, taken.items, hold=hold, now=now)
-            hand.refused = await validation.bury(session, taken.refused, self.name)
+        events = await validation.take(session, limit=limit, first=self._looks.begin())
+        new = self._are_new(events, now)
+        self._looks.end(events)
+        understood, hold = validation.understand(events, self.sources), Hold(self.name, lease)
+        if new:
+            hand.newest = max(event.arrival for event in events)
+            self._begin(len(understood.good))
+            hand.report = await self.applier.apply_taken(session, understood.items, hold=hold, now=now)
+            hand.refused = await validation.bury(session, understood.refused, self.name)
         else:
-            report = await validation.queue_events(session, taken, worker=self.name, hold=hold)
+            report = await validation.queue_events(session, understood, worker=self.name, hold=hold)
             hand.held, hand.refused = report.held, report.dead
 
-    def _is_new(self, taken: Taken, now: datetime) -> bool:
+    def _are_new(self, events: Sequence[InboxEvent], now: datetime) -> bool:
         """Whether these may be applied at once: nobody can have died with them, and the transaction is our own."""
-        new = taken.oldest is not None and not self._looks.went_past(taken.oldest.id, taken.oldest.created_at, now)
-        self._looks.end(taken.newest.id if taken.newest else None)
-        return self.db is None and new and taken.first > (self._begun or 0)
+        if not events or self.db is not None or self._looks.went_past(events[0], now):
+            return False
+        return min(event.arrival for event in events) > (self._begun or 0)
 
     async def process_event(self, queue_id: UUID | str) -> BatchReport:
         """Claim and apply one item, due or not; an empty report if it has ended or somebody else has it.

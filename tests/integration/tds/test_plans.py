@@ -20,7 +20,7 @@ from app.core.partitions import PARTITIONED
 from app.tds.core import claims, inbox
 from app.tds.core.enqueueing import Hold
 from app.tds.core.outcomes import Done
-from app.tds.core.validation import take, validate_batch
+from app.tds.core.validation import take, understand, validate_batch
 from app.tds.types import Outcome
 from tests.support.pipeline import FakeSource, applier, execute, records, value
 
@@ -146,8 +146,8 @@ async def test_so_does_a_batch_that_is_applied_as_it_is_taken(
         await inbox.store_records(session, records(BATCH * BATCHES, minutes=1), source="zoho", run_id=None)
     for _ in range(2 * BATCHES):
         async with meter.transaction() as session:
-            taken = await take(session, {"zoho": source}, limit=BATCH)
-            report = await busy.apply_taken(session, taken.items, hold=Hold("one", 60), now=utc_now())
+            items = understand(await take(session, limit=BATCH), {"zoho": source}).items
+            report = await busy.apply_taken(session, items, hold=Hold("one", 60), now=utc_now())
         assert len(report.ends) == BATCH
         outcomes |= {end.outcome for _, end in report.ends if isinstance(end, Done)}
     assert outcomes == {Outcome.CREATED, Outcome.UPDATED}

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from app.core.clock import utc_now
 from app.core.ids import created_at_of, lower_bound, new_id
+from app.tds.core.validation import OLDEST, InboxEvent
 from app.tds.workers.looks import Looks
 
-OLDEST = UUID(int=0)
+NOW = utc_now()
 
 
 class Clock:
@@ -23,11 +24,16 @@ class Clock:
         return self.now
 
 
+def event(identifier: UUID, age: timedelta = timedelta(0)) -> InboxEvent:
+    """A row of the inbox; ``age`` is taken from ``NOW``."""
+    return InboxEvent(identifier, "zoho", None, None, None, b"", "{}", None, 1, NOW - age, None, None)
+
+
 def look(looks: Looks, clock: Clock, seconds: float, newest: UUID | None) -> UUID:
     """One look that takes so long; where it began."""
     first = looks.begin()
     clock.now += seconds
-    looks.end(newest)
+    looks.end([event(newest)] if newest else [])
     return first
 
 
@@ -65,13 +71,13 @@ def test_each_look_moves_the_beginning_on() -> None:
 def test_what_was_there_and_was_not_got_is_known() -> None:
     """Somebody had it. What is younger than a second may just have been committed late."""
     looks = Looks(Clock())
-    oldest, newest, now = new_id(), new_id(), utc_now()
-    assert not looks.went_past(oldest, now - timedelta(hours=1), now)
+    oldest, newest = new_id(), new_id()
+    assert not looks.went_past(event(oldest, timedelta(hours=1)), NOW)
     looks.begin()
-    looks.end(newest)
-    assert looks.went_past(oldest, now - timedelta(seconds=2), now)
-    assert not looks.went_past(oldest, now - timedelta(seconds=0.5), now)
-    assert not looks.went_past(new_id(), now - timedelta(seconds=2), now)
+    looks.end([event(newest)])
+    assert looks.went_past(event(oldest, timedelta(seconds=2)), NOW)
+    assert not looks.went_past(event(oldest, timedelta(seconds=0.5)), NOW)
+    assert not looks.went_past(event(new_id(), timedelta(seconds=2)), NOW)
 
 
 def test_what_was_given_back_is_looked_for_at_once() -> None:
