@@ -85,6 +85,12 @@ class Runtime:
             record=record_access,
         )
 
+    async def settle(self) -> None:
+        """Let end what goes on behind the answers: uses that are written, epochs that are read, bells that ring."""
+        await self.gate.settle()
+        await self.epochs.settle()
+        await self.doorbell.close()
+
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncGenerator[Database]:

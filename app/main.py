@@ -49,8 +49,7 @@ def create_app(runtime: Runtime, *, workers: int = 0) -> FastAPI:
                 yield
             finally:
                 await streams.aclose()
-                await runtime.gate.settle()
-        await runtime.doorbell.close()
+        await runtime.settle()
         if shelf is not None:
             await shelf.aclose()
 

@@ -9,6 +9,7 @@ import pytest
 
 from app.core.config import DatabaseSettings
 from app.core.database import Database, configure
+from app.core.doorbell import Doorbell
 from app.core.events.event_bus import event_bus
 from app.migrations.runner import upgrade
 from tests.support import postgres
@@ -57,7 +58,17 @@ async def database(database_url: str) -> AsyncGenerator[Database]:
     configure(database)
     yield database
     configure(None)
+    kept = database.engine.pool.status()
     await database.dispose()
+    assert "Current Checked out connections: 0" in kept, kept  # or the garbage collector fails another test for it
+
+
+@pytest.fixture
+async def doorbell(database: Database) -> AsyncGenerator[Doorbell]:
+    """Bells, all of which have been sent when the test is over."""
+    bell = Doorbell(database)
+    yield bell
+    await bell.close()
 
 
 @pytest.fixture

@@ -90,6 +90,11 @@ class EpochReader:
             self._reading = loop.create_task(self._read_on())
         return answer
 
+    async def settle(self) -> None:
+        """Wait until nobody waits for an answer, and the connection is given back."""
+        while self._reading is not None:
+            await asyncio.shield(self._reading)
+
     async def _read_on(self) -> None:
         """Read for all who wait, and again for those who come meanwhile: they may know of something newer.
 

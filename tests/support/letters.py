@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from app.core.config import QueueSettings
@@ -48,16 +50,21 @@ async def job_of(database: Database, job: TDSJob) -> dict[str, Any]:
     return row
 
 
-def runner(database: Database, source: FakeSource | None = None, settings: QueueSettings = QUICK) -> JobRunner:
+@asynccontextmanager
+async def runner(
+    database: Database, source: FakeSource | None = None, settings: QueueSettings = QUICK
+) -> AsyncGenerator[JobRunner]:
     """What a worker process has for jobs."""
-    return JobRunner(database, {"zoho": source or FakeSource()}, Doorbell(database), settings, "w")
+    bell = Doorbell(database)
+    yield JobRunner(database, {"zoho": source or FakeSource()}, bell, settings, "w")
+    await bell.close()
 
 
 async def work(database: Database, source: FakeSource | None = None) -> None:
     """Until no job is left."""
-    busy = runner(database, source)
-    while await busy.step():
-        pass
+    async with runner(database, source) as busy:
+        while await busy.step():
+            pass
 
 
 async def claim(database: Database, worker: str = "a", lease: float = 10) -> ClaimedJob | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import FastAPI
@@ -27,6 +28,17 @@ def make_runtime(database: Database, **groups: object) -> Runtime:
     return Runtime(settings, database, Doorbell(database), {"zoho": ZohoSource(ZohoSettings())}, erp_targets())
 
 
+@asynccontextmanager
+async def process(
+    runtime: Runtime, base_url: str = "http://localhost", address: str = "127.0.0.1"
+) -> AsyncGenerator[AsyncClient]:
+    """A client of a process of its own, which ends with the client."""
+    transport = ASGITransport(create_app(runtime), client=(address, 1))
+    async with AsyncClient(transport=transport, base_url=base_url) as client:
+        yield client
+    await runtime.settle()
+
+
 @pytest.fixture
 def runtime(database: Database) -> Runtime:
     """One process."""
@@ -44,5 +56,4 @@ async def client(app: FastAPI, runtime: Runtime) -> AsyncGenerator[AsyncClient]:
     """A browser, or a program, on this machine."""
     async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
         yield client
-    await runtime.gate.settle()
-    await runtime.doorbell.close()
+    await runtime.settle()

@@ -129,6 +129,5 @@ async def test_access_matrix_holds(app: FastAPI, runtime: Runtime, database: Dat
             fits = status == 403
         if not fits:
             wrong.append(f"{method} {path} ({role}): {status}")
-    await runtime.gate.settle()
-    await runtime.doorbell.close()
+    await runtime.settle()
     assert wrong == []

@@ -20,8 +20,7 @@ from app.core.models import ApiToken
 from app.core.security.guard import guarded_router, open_router
 from app.core.security.principals import Role
 from app.core.security.tokens import MadeToken
-from app.main import create_app
-from tests.integration.access.conftest import STATIC, make_runtime
+from tests.integration.access.conftest import STATIC, make_runtime, process
 from tests.support.access import bearer, make_token
 from tests.support.pipeline import rows
 
@@ -233,8 +232,7 @@ class TestRate:
     async def test_is_each_tokens_own(self, database: Database, viewer: MadeToken) -> None:
         """The third at once is told how long to wait; another token is not concerned."""
         server = ServerSettings(admin_token=SecretStr(STATIC), rate_per_minute=6, rate_burst=2)
-        app = create_app(make_runtime(database, server=server))
-        async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
+        async with process(make_runtime(database, server=server)) as client:
             answers = [await client.get(WHOAMI, headers=bearer(viewer)) for _ in range(3)]
             assert [one.status_code for one in answers] == [200, 200, 429]
             assert 1 <= int(answers[-1].headers["retry-after"]) <= 10
@@ -287,8 +285,7 @@ class TestHeaders:
     async def test_those_that_are_named_may(self, database: Database, viewer: MadeToken) -> None:
         """With a bearer token; the answer can be read, and so can its page links."""
         server = ServerSettings(admin_token=SecretStr(STATIC), cors_origins=("https://erp.example",))
-        app = create_app(make_runtime(database, server=server))
-        async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as client:
+        async with process(make_runtime(database, server=server)) as client:
             asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
             allowed = await client.options(WHOAMI, headers={"Origin": "https://erp.example", **asked})
             assert allowed.headers["access-control-allow-origin"] == "https://erp.example"

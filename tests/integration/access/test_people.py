@@ -8,15 +8,14 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import pytest
-from httpx2 import ASGITransport, AsyncClient
+from httpx2 import AsyncClient
 
 from app.bootstrap import Runtime
 from app.core.config import AuthSettings
 from app.core.database import Database
 from app.core.epochs import VIEWS
 from app.core.security.principals import Role
-from app.main import create_app
-from tests.integration.access.conftest import make_runtime
+from tests.integration.access.conftest import make_runtime, process
 from tests.support.access import bearer, make_token
 from tests.support.issuer import AUDIENCE, Issuer, running_issuer
 from tests.support.pipeline import rows
@@ -39,9 +38,8 @@ def issuer() -> Generator[Issuer]:
 async def people(database: Database, issuer: Issuer) -> AsyncGenerator[AsyncClient]:
     """A client of a server that asks it."""
     runtime = make_runtime(database, auth=AuthSettings(issuer=issuer.issuer, audience=AUDIENCE))
-    async with AsyncClient(transport=ASGITransport(create_app(runtime)), base_url="http://localhost") as client:
+    async with process(runtime) as client:
         yield client
-    await runtime.doorbell.close()
 
 
 class TestPeople:

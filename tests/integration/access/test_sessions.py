@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 
 import pytest
-from httpx2 import ASGITransport, AsyncClient, Response
+from httpx2 import AsyncClient, Response
 from pydantic import SecretStr
 
 from app.core.config import ServerSettings
@@ -14,8 +15,7 @@ from app.core.security.principals import Role
 from app.core.security.secrets import new_token
 from app.core.security.throttle import ADDRESS_LIMIT, PREFIX_LIMIT
 from app.core.security.tokens import MadeToken
-from app.main import create_app
-from tests.integration.access.conftest import STATIC, make_runtime
+from tests.integration.access.conftest import STATIC, make_runtime, process
 from tests.support.access import bearer, make_token, revoke_token
 from tests.support.pipeline import execute, rows, value
 
@@ -31,10 +31,11 @@ async def sign_in(client: AsyncClient, token: MadeToken | str) -> Response:
     return await client.post(SESSION, json={"token": token if isinstance(token, str) else token.secret.text})
 
 
-def another(database: Database, base_url: str = "http://localhost", address: str = "127.0.0.1") -> AsyncClient:
+def another(
+    database: Database, base_url: str = "http://localhost", **more: str
+) -> AbstractAsyncContextManager[AsyncClient]:
     """A client of another process."""
-    app = create_app(make_runtime(database))
-    return AsyncClient(transport=ASGITransport(app, client=(address, 1)), base_url=base_url)
+    return process(make_runtime(database), base_url, **more)
 
 
 @pytest.fixture
@@ -178,8 +179,7 @@ class TestEnd:
         assert (await sign_in(client, STATIC)).json()["role"] == "admin"
         assert (await client.get(SESSION)).json()["name"] == "admin"
         server = ServerSettings(admin_token=SecretStr("another static token"))
-        app = create_app(make_runtime(database, server=server))
-        async with AsyncClient(transport=ASGITransport(app), base_url="http://localhost") as restarted:
+        async with process(make_runtime(database, server=server)) as restarted:
             restarted.cookies = client.cookies
             assert (await restarted.get(SESSION)).status_code == 401
 

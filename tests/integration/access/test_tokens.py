@@ -6,15 +6,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from httpx2 import ASGITransport, AsyncClient
+from httpx2 import AsyncClient
 
 from app.bootstrap import Runtime
 from app.core.database import Database
 from app.core.security.principals import Role
 from app.core.security.tokens import MadeToken, Tokens
-from app.main import create_app
 from app.tds.core.audit import record_access
-from tests.integration.access.conftest import STATIC, make_runtime
+from tests.integration.access.conftest import STATIC, make_runtime, process
 from tests.support.access import bearer, make_token, revoke_token
 from tests.support.pipeline import rows, value
 
@@ -117,11 +116,10 @@ class TestRevoked:
     async def test_takes_effect_at_once_in_every_process(self, database: Database, runtime: Runtime) -> None:
         """Another process has verified the token, and remembers it: its very next request is refused."""
         made = await make_token(database, Role.VIEWER)
-        other = create_app(make_runtime(database))
-        async with AsyncClient(transport=ASGITransport(other), base_url="http://localhost") as elsewhere:
+        async with process(make_runtime(database)) as elsewhere:
             for _ in range(2):
                 assert (await elsewhere.get(WHOAMI, headers=bearer(made))).status_code == 200
-            async with AsyncClient(transport=ASGITransport(create_app(runtime)), base_url="http://localhost") as here:
+            async with process(runtime) as here:
                 assert (await here.delete(f"{TOKENS}/{made.row.id}", headers=bearer(STATIC))).status_code == 200
             assert (await elsewhere.get(WHOAMI, headers=bearer(made))).status_code == 401
 

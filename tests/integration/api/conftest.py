@@ -41,7 +41,7 @@ async def client(runtime: Runtime) -> AsyncGenerator[AsyncClient]:
     transport = ASGITransport(create_app(runtime), raise_app_exceptions=False)
     async with AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
-    await runtime.doorbell.close()
+    await runtime.settle()
 
 
 def signed(body: bytes, query: str = "", *, secret: str = SECRET) -> dict[str, str]:

@@ -63,9 +63,10 @@ class TestAccess:
     async def closed(self, runtime: Runtime) -> AsyncGenerator[AsyncClient]:
         """A client of a server that has no token at all."""
         settings = runtime.settings.model_copy(update={"server": ServerSettings()})
-        app = create_app(replace(runtime, settings=settings))
-        async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        closed = replace(runtime, settings=settings)
+        async with AsyncClient(transport=ASGITransport(create_app(closed)), base_url="http://test") as client:
             yield client
+        await closed.settle()
 
     async def test_is_closed_where_there_is_no_token(self, closed: AsyncClient) -> None:
         """No token of the caller's helps, an empty one least of all."""

@@ -35,8 +35,7 @@ async def runtime(database: Database) -> AsyncGenerator[Runtime]:
     server = ServerSettings(time_zone=midday(), rate_per_minute=1_000_000, rate_burst=1_000_000)
     runtime = Runtime(Settings.load(server=server), database, Doorbell(database), {"zoho": FakeSource()}, erp_targets())
     yield runtime
-    await runtime.gate.settle()
-    await runtime.doorbell.close()
+    await runtime.settle()
 
 
 @pytest.fixture

@@ -246,7 +246,7 @@ class TestOtherProcesses:
             (entry,) = (await viewer.get("/dead-letter")).json()
             await operator.post(f"/dead-letter/{entry['id']}/resolve", json={"note": "x"})
             assert (await viewer.get("/dead-letter")).json() == []
-            await other.gate.settle()
+        await other.settle()
 
     async def test_a_viewer_may_not_act(self, viewer: AsyncClient, database: Database) -> None:
         """Looking is not steering."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
@@ -23,6 +26,14 @@ def _client(application: FastAPI) -> AsyncClient:
     return AsyncClient(transport=ASGITransport(application, raise_app_exceptions=False), base_url="http://test")
 
 
+@asynccontextmanager
+async def _process(runtime: Runtime) -> AsyncGenerator[AsyncClient]:
+    """A client of a process of its own, which ends with the client."""
+    async with _client(create_app(runtime)) as client:
+        yield client
+    await runtime.settle()
+
+
 @pytest.mark.parametrize("path", sorted(CACHED_PATHS))
 async def test_a_hit_is_what_the_usual_way_answers(application: FastAPI, database: Database, path: str) -> None:
     """Status, headers and bytes; only ``X-Cache`` tells them apart."""
@@ -42,8 +53,8 @@ async def test_a_revoked_token_gets_nothing_more_from_any_process(
 ) -> None:
     """Though both processes know the token, and both have the answer."""
     made = await make_token(database, Role.VIEWER)
-    other = create_app(Runtime(runtime.settings, database, Doorbell(database), runtime.sources, runtime.targets))
-    async with _client(application) as one, _client(other) as two:
+    other = Runtime(runtime.settings, database, runtime.doorbell, runtime.sources, runtime.targets)
+    async with _client(application) as one, _process(other) as two:
         for client in (one, two, one, two):
             assert (await client.get(f"{PREFIX}/dashboard", headers=bearer(made))).status_code == 200
         await revoke_token(database, made)
@@ -60,12 +71,12 @@ async def test_nobody_gets_what_somebody_has_asked_for(application: FastAPI, dat
             assert (await client.get(f"{PREFIX}/dashboard", headers=wrong)).status_code == 401
 
 
-async def test_hits_count_as_requests(database: Database) -> None:
+async def test_hits_count_as_requests(database: Database, doorbell: Doorbell) -> None:
     """Who asks too often is told so, hit or not."""
     settings = Settings.load(server=ServerSettings(rate_per_minute=1, rate_burst=3))
-    runtime = Runtime(settings, database, Doorbell(database), {}, {})
+    runtime = Runtime(settings, database, doorbell, {}, {})
     headers = bearer(await make_token(database, Role.VIEWER))
-    async with _client(create_app(runtime)) as client:
+    async with _process(runtime) as client:
         answers = [await client.get(f"{PREFIX}/alerts", headers=headers) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert int(answers[-1].headers["retry-after"]) > 0

@@ -220,8 +220,9 @@ class TestLease:
         await bury(database, 3)
         job = await ask(database)
         await execute(database, "ALTER TABLE tds_dead_letter_queue RENAME TO gone")
-        with pytest.raises(ProgrammingError):
-            await runner(database).step()
+        async with runner(database) as busy:
+            with pytest.raises(ProgrammingError):
+                await busy.step()
         broken = await job_of(database, job)
         assert (broken["status"], broken["locked_by"], broken["done"]) == ("processing", None, 0)
         assert "tds_dead_letter_queue" in broken["last_error"]
@@ -252,7 +253,8 @@ class TestKilled:
         assert 0 < left["done"] < 4_000
 
         async def resumed() -> bool:
-            await runner(database).step()
+            async with runner(database) as busy:
+                await busy.step()
             return (await job_of(database, job))["status"] == "completed"
 
         await eventually(resumed)
@@ -308,11 +310,11 @@ class TestCancel:
         """Between two chunks."""
         await bury(database, 450)
         job = await ask(database)
-        busy = runner(database)
-        await busy.step()
-        async with database.session() as session:
-            await jobs.cancel_job(session, job.id, actor="bob")
-        assert not await busy.step()
+        async with runner(database) as busy:
+            await busy.step()
+            async with database.session() as session:
+                await jobs.cancel_job(session, job.id, actor="bob")
+            assert not await busy.step()
         ended = await job_of(database, job)
         assert (ended["status"], ended["done"]) == ("cancelled", 200)
         assert await value(database, OPEN) == 250

@@ -290,7 +290,9 @@ class TestWorkerPool:
 class TestDoorbell:
     """What another process rings."""
 
-    async def test_is_heard_again_after_the_listening_connection_was_lost(self, database: Database) -> None:
+    async def test_is_heard_again_after_the_listening_connection_was_lost(
+        self, database: Database, doorbell: Doorbell
+    ) -> None:
         """Cut between its opening and its LISTEN, where the driver's own errors come up: it listens anew."""
         opened: list[object] = []
 
@@ -300,7 +302,7 @@ class TestDoorbell:
                 connection.driver_connection.terminate()
 
         event.listen(database.unpooled.sync_engine, "checkout", cut_the_first)
-        listening = asyncio.create_task(Doorbell(database).listen())
+        listening = asyncio.create_task(doorbell.listen())
 
         async def again() -> bool:
             return len(opened) > 1 or listening.done()

@@ -89,11 +89,13 @@ class TestMissingParent:
         await drain(database)
         assert {"name": "Branch 2", "parent": None} in await rows(database, PARENTS)
 
-    async def test_is_fetched_from_the_source_once_it_is_long_awaited(self, database: Database) -> None:
+    async def test_is_fetched_from_the_source_once_it_is_long_awaited(
+        self, database: Database, doorbell: Doorbell
+    ) -> None:
         """It is asked for by id, once in ten minutes, and comes through the inbox like anything else."""
         source = FakeSource(single={"head": RawRecord(body=b"{}", entity_type="customer", source_entity_id="head")})
         source.entity_types = frozenset({EntityType.CUSTOMER})
-        fetcher = ParentFetcher(database, {"zoho": source}, Doorbell(database), "w")
+        fetcher = ParentFetcher(database, {"zoho": source}, doorbell, "w")
         await enqueue(database, change("branch", CHILD, entity_type="customer"))
         await drain(database)
         await fetcher.step()

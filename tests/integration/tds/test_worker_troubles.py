@@ -119,10 +119,11 @@ class TestOutage:
         (row,) = await rows(database, "SELECT id, locked_by FROM tds_sync_queue WHERE status = 'processing'")
         assert (row["id"], row["locked_by"]) == (other.id, "other")
 
-    async def test_whoever_could_not_look_quarantines_nothing_at_once(self, database: Database) -> None:
+    async def test_whoever_could_not_look_quarantines_nothing_at_once(
+        self, database: Database, doorbell: Doorbell
+    ) -> None:
         """All leases have ended, and nobody is dead: the workers come first."""
-        bell = Doorbell(database)
-        keeper = Maintenance(database, bell, QueueSettings(quarantine_after=1), "keeper")
+        keeper = Maintenance(database, doorbell, QueueSettings(quarantine_after=1), "keeper")
         await enqueue(database, change("1", {"name": "a"}))
         async with database.transaction() as session:
             await claims.claim(session, worker="w", limit=1, lease=60)
@@ -132,7 +133,6 @@ class TestOutage:
             await keeper.step()
         await execute(database, "ALTER TABLE gone RENAME TO tds_sync_queue")
         await keeper.step()
-        await bell.close()
         assert await value(database, "SELECT status FROM tds_sync_queue") == "processing"
 
 

@@ -59,12 +59,14 @@ def working(buried: str) -> Generator[None]:
 
     async def work() -> None:
         database = Database(buried, DatabaseSettings())
-        runner = JobRunner(database, {}, Doorbell(database), QueueSettings(), "w")
+        bell = Doorbell(database)
+        runner = JobRunner(database, {}, bell, QueueSettings(), "w")
         async with database.transaction() as session:
             await session.execute(BEAT)
         while not stop.is_set():
             if not await runner.step():
                 await asyncio.sleep(0.02)
+        await bell.close()
         await database.dispose()
 
     thread = Thread(target=lambda: asyncio.run(work()))
