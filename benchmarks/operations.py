@@ -83,6 +83,7 @@ class Operations:
     async def _claim(self, database: Database) -> list[ClaimedItem]:
         with self._timed("claim"):
             async with database.transaction() as session:
+                await claims.guard(session, lease=_LEASE)
                 items = await claims.claim(session, worker=_WORKER, limit=self._batch, lease=_LEASE)
         if len(items) != self._batch:
             raise RuntimeError(f"a claim of {self._batch} took {len(items)}: let more wait, or measure fewer times")
@@ -92,6 +93,7 @@ class Operations:
         """Lock and end the items, and nothing else."""
         with self._timed("finish"):
             async with database.transaction() as session:
+                await claims.guard(session, lease=_LEASE)
                 await claims.hold(session, items, worker=_WORKER)
                 await finishing.finish(session, [(item, Done(Outcome.UNCHANGED)) for item in items])
 

@@ -32,7 +32,7 @@ __all__ = ["SABOTAGES", "apply_sabotage"]
 _MOMENT: Final = 0.05
 _NEVER: Final = 2**62
 _Ends = Sequence[tuple[ClaimedItem, End]]
-_Finish = Callable[..., Awaitable[list[DomainEvent]]]
+_Finish = Callable[..., Awaitable[list[DomainEvent] | None]]
 
 
 def _skip_lease_check() -> None:
@@ -81,7 +81,7 @@ def _finish_outside_transaction() -> None:
         await asyncio.sleep(_MOMENT)
         async with default_database().transaction() as session:
             for finish in finishes:
-                await event_log.record(session, await finish(session))
+                await event_log.record(session, await finish(session) or [])
         return report
 
     apply.finish, apply.finish_taken = later(apply.finish), later(apply.finish_taken)

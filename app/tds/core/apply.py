@@ -119,6 +119,7 @@ class Applier:
 
         The transaction holds their inbox events, and it began at ``now``, the database's time. What has to be tried
         again is queued under ``hold`` first. Errors are not taken apart: whose they are shows when they are queued.
+        Runs are not counted: `count_taken` does so for all that the transaction has taken.
 
         Raises:
             Exception: whatever a target raises.
@@ -246,7 +247,7 @@ class Applier:
         work.events += [_failed(item, end) for item in batch if isinstance(end := work.ends[item.id], Retry)]
         ends = [(item, work.ends[item.id]) for item in batch]
         if work.hold:
-            work.events += await finish_taken(session, ends, hold=work.hold, now=work.time())
+            await finish_taken(session, ends, hold=work.hold, now=work.time())
         else:
             work.events += await finish(session, ends, worker=work.worker, now=work.time())
         await waiting.wake(session, work.came)

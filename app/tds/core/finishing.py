@@ -22,7 +22,7 @@ from app.tds.core.outcomes import ClaimedItem, Dead, Defer, Done, End, GiveBack,
 from app.tds.sql import statement
 from app.tds.types import EventStatus, Outcome
 
-__all__ = ["count_runs", "end_inbox", "end_taken", "finish", "finish_taken", "settle_runs"]
+__all__ = ["count_runs", "count_taken", "end_inbox", "end_taken", "finish", "finish_taken", "settle_runs"]
 
 _KEPT_DEFERRALS = 5
 _SKIPPED = frozenset({Outcome.UNCHANGED, Outcome.SUPERSEDED})
@@ -40,13 +40,14 @@ async def finish(
     They are counted in the rollups of ``worker``; ``now`` is the database's time, up to which their latency is taken.
     """
     await _end_items(session, ends)
-    return await _count(session, ends, worker, now or utc_now())
+    await rollups.record_ends(session, ends, worker=worker, now=now or utc_now())
+    return await count_runs(session, _counted(ends))
 
 
 async def finish_taken(
     session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]], *, hold: Hold, now: datetime
-) -> list[DomainEvent]:
-    """End items that are in no queue yet, and whose inbox events this transaction has taken; returns as `finish`.
+) -> None:
+    """End items that are in no queue yet, and whose inbox events this transaction has taken; `count_taken` follows.
 
     What is done is queued as such: one version of its queue row, and of its event. The rest is queued, held, and ended
     as if it had waited there.
@@ -57,7 +58,18 @@ async def finish_taken(
     if rest := [(item, end) for item, end in ends if item.id not in done]:
         await end_taken(session, [item for item, _ in rest], EventStatus.QUEUED)
         await _end_items(session, rest)
-    return await _count(session, ends, hold.worker, now)
+    await rollups.record_ends(session, ends, worker=hold.worker, now=now)
+
+
+async def count_taken(
+    session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]], refused: Iterable[UUID | None]
+) -> list[DomainEvent]:
+    """Count all that became of what a transaction took from the inbox; returns the events of runs that are complete.
+
+    ``refused`` are the runs of events that became no items. All at once, since two workers that count for the same runs
+    in steps of their own would wait for each other.
+    """
+    return await count_runs(session, [*_counted(ends), *((run_id, "failed") for run_id in refused)])
 
 
 async def _end_items(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]]) -> None:
@@ -69,11 +81,8 @@ async def _end_items(session: AsyncSession, ends: Sequence[tuple[ClaimedItem, En
     await _end_inbox_rows(session, ends)
 
 
-async def _count(
-    session: AsyncSession, ends: Sequence[tuple[ClaimedItem, End]], worker: str | None, now: datetime
-) -> list[DomainEvent]:
-    await rollups.record_ends(session, ends, worker=worker, now=now)
-    return await count_runs(session, ((item.run_id, _counter(end)) for item, end in ends))
+def _counted(ends: Sequence[tuple[ClaimedItem, End]]) -> list[tuple[UUID | None, str | None]]:
+    return [(item.run_id, _counter(end)) for item, end in ends]
 
 
 def _row(item: ClaimedItem, end: End) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.driver import fetch
 from app.core.errors import TdsError
 from app.core.events import event_log
-from app.core.events.event import DomainEvent
 from app.core.ids import new_id
 from app.core.telemetry import get_logger
 from app.tds.core import finishing, pauses, rollups
@@ -27,7 +26,7 @@ from app.tds.core.bisection import Failed, write_in_halves
 from app.tds.core.dead_letters import Letter, record_letters
 from app.tds.core.enqueueing import Hold, enqueue_all
 from app.tds.core.errors import FieldError, MappingError, storable
-from app.tds.core.outcomes import ClaimedItem, Dead
+from app.tds.core.outcomes import ClaimedItem, Dead, End
 from app.tds.core.ports import Change, Source, StoredEvent
 from app.tds.sql import statement
 from app.tds.types import EventStatus, OperationType
@@ -238,18 +237,30 @@ def _not_storable(failed: Failed) -> Dead:
     return Dead("not_storable", str(failed.error)[:2_000], spent=0)
 
 
-async def bury(session: AsyncSession, refused: Sequence[_Refused], worker: str | None) -> int:
-    """Make dead letters of events that cannot be queued, with all that belongs to it; returns how many."""
-    if not refused:
-        return 0
+async def bury(
+    session: AsyncSession,
+    refused: Sequence[_Refused],
+    worker: str | None,
+    *,
+    ends: Sequence[tuple[ClaimedItem, End]] = (),
+) -> int:
+    """Make dead letters of events that cannot be queued, with all that belongs to it; returns how many.
+
+    Runs are told of these and of ``ends``, what was applied in the same transaction.
+    """
+    if refused:
+        await _make_letters(session, refused, worker)
+    completed = await finishing.count_taken(session, ends, [one.row.run_id for one in refused])
+    await event_log.record(session, completed)
+    return len(refused)
+
+
+async def _make_letters(session: AsyncSession, refused: Sequence[_Refused], worker: str | None) -> None:
     letters = [_letter(one) for one in refused]
-    events: list[DomainEvent] = [*await record_letters(session, letters)]
+    await event_log.record(session, await record_letters(session, letters))
     learned = {str(one.row.id): _learned(one) for one in refused}
     await finishing.end_inbox(session, [one.row.id for one in refused], EventStatus.DEAD_LETTER, learned=learned)
     await rollups.record_dead(session, (letter.entity_type for letter in letters), worker=worker)
-    events += await finishing.count_runs(session, ((one.row.run_id, "failed") for one in refused))
-    await event_log.record(session, events)
-    return len(refused)
 
 
 def _learned(refused: _Refused) -> dict[str, Any]:

@@ -33,6 +33,7 @@ __all__ = ["WorkerPool"]
 _log = get_logger(__name__)
 _PARENTS_SECONDS: Final = 60.0
 _OTHERS_PACE: Final = 5.0
+_JOBS_PACE: Final = 2.0  # seldom asked for, and then a bell tells
 _BEAT_SECONDS: Final = 10.0
 _EVENTS_SECONDS: Final = 0.05
 _FAREWELL_SECONDS: Final = 5.0
@@ -120,7 +121,7 @@ class WorkerPool:
         return [
             Loop("validator", self._validate, stop, settings.poll_seconds, self.doorbell.subscribe("inbox")),
             self._loop("runner", runner.step, "runs"),
-            self._loop("jobs", jobs.step, "jobs"),
+            self._loop("jobs", jobs.step, "jobs", pace=_JOBS_PACE),
             Loop("parents", parents.step, stop, _PARENTS_SECONDS),
             Loop("maintenance", maintenance.step, stop, settings.lease_seconds / 2),
             *([Loop("monitor", self._monitor.step, stop, self._monitor.interval)] if self._monitor else []),

@@ -154,7 +154,7 @@ class SyncWorker:
             hand.newest = max(event.arrival for event in events)
             self._begin(len(understood.good))
             hand.report = await self.applier.apply_taken(session, understood.items, hold=hold, now=now)
-            hand.refused = await validation.bury(session, understood.refused, self.name)
+            hand.refused = await validation.bury(session, understood.refused, self.name, ends=hand.report.ends)
         else:
             report = await validation.queue_events(session, understood, worker=self.name, hold=hold)
             hand.held, hand.refused = report.held, report.dead

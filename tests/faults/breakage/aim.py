@@ -1,4 +1,4 @@
-"""Meeting a worker at the moment that leases are for: it has claimed items, and holds them in no transaction yet."""
+"""Meeting a worker at a chosen moment: with items that it holds in no transaction yet, or just before a commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.faults.cluster import Node
 from tests.faults.faults import Scene
 from tests.faults.postgres import Connection
 
-__all__ = ["catch_with_items", "until_applying"]
+__all__ = ["catch_in_transaction", "catch_with_items", "until_applying"]
 
 _SECONDS: Final = 3.0
 _BUSY: Final = "SELECT EXISTS (SELECT FROM tds_sync_queue WHERE status = 'processing' AND starts_with(locked_by, $1))"
@@ -23,6 +23,12 @@ _APPLYING: Final = """
 _CLAIMED: Final = """
     SELECT id FROM tds_sync_queue WHERE status = 'processing' AND starts_with(locked_by, $1) FOR UPDATE SKIP LOCKED
 """
+_TAKING: Final = """
+    SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity AS backend USING (pid)
+                   WHERE relation = CAST('tds_inbox_events' AS regclass) AND mode = 'RowExclusiveLock'
+                     AND backend.backend_xid IS NOT NULL AND starts_with(backend.application_name, $1))
+"""
+"""It has written what became of events, and not yet committed it."""
 
 
 def _prefix(node: Node) -> str:
@@ -59,3 +65,20 @@ async def catch_with_items(scene: Scene, node: Node, stop: Callable[[], None], g
             go()
     stop()
     return 0
+
+
+async def catch_in_transaction(scene: Scene, node: Node, stop: Callable[[], None], go: Callable[[], None]) -> bool:
+    """Stop a worker, and let it go again, until it is caught before the commit of what it took from the inbox.
+
+    After some seconds it stays stopped wherever it is, and False is returned.
+    """
+    deadline = time.monotonic() + _SECONDS
+    async with scene.postgres.connection() as connection:
+        while time.monotonic() < deadline:
+            stop()
+            if await connection.fetchval(_TAKING, f"tds-{node.name}"):
+                return True
+            go()
+            await asyncio.sleep(scene.rng.uniform(0, 0.005))
+    stop()
+    return False

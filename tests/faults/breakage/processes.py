@@ -7,13 +7,13 @@ import signal
 import time
 from typing import Final
 
-from tests.faults.breakage.aim import catch_with_items, until_applying
+from tests.faults.breakage.aim import catch_in_transaction, catch_with_items, until_applying
 from tests.faults.cluster import LEASE_SECONDS, Node
 from tests.faults.faults import Scene, fault
 from tests.faults.node import SKEW_VARIABLE
 from tests.faults.promises.leases import remember_finished
 
-__all__ = ["clock_skew", "kill_server", "kill_worker", "zombie_worker"]
+__all__ = ["clock_skew", "frozen_commit", "kill_server", "kill_worker", "zombie_worker"]
 
 _START_SECONDS: Final = 3.0
 _SKEWED_SECONDS: Final = 2.0
@@ -38,10 +38,28 @@ async def zombie_worker(scene: Scene) -> None:
     await scene.runs.request_both()
     held = await catch_with_items(scene, node, lambda: node.signal(signal.SIGSTOP), lambda: node.signal(signal.SIGCONT))
     scene.notes.append(f"froze {node.name} with {held} items")
+    await _outlive_lease(scene)
+    node.signal(signal.SIGCONT)
+
+
+@fault("frozen-commit")
+async def frozen_commit(scene: Scene) -> None:
+    """SIGSTOP to a worker that has applied what it took from the inbox and not committed it, SIGCONT long after."""
+    node = scene.cluster.any_worker(scene.rng)
+    await scene.runs.request_both()
+    caught = await catch_in_transaction(
+        scene, node, lambda: node.signal(signal.SIGSTOP), lambda: node.signal(signal.SIGCONT)
+    )
+    scene.notes.append(f"froze {node.name} {'before its commit' if caught else 'at leisure'}")
+    await _outlive_lease(scene)
+    node.signal(signal.SIGCONT)
+
+
+async def _outlive_lease(scene: Scene) -> None:
+    """Wait until whatever a frozen worker held is others', and note how it has ended there."""
     await asyncio.sleep(LEASE_SECONDS * scene.rng.uniform(1.3, 1.8))
     async with scene.postgres.connection() as connection:
         await remember_finished(connection, scene.history)
-    node.signal(signal.SIGCONT)
 
 
 @fault("kill-server")

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.clock import utc_now
 from app.core.database import Database
-from app.core.ids import lower_bound
+from app.core.ids import lower_bound, new_id
 from app.tds.core import pauses
 from app.tds.core.enqueueing import Hold
 from app.tds.core.outcomes import Done
@@ -40,6 +40,12 @@ from tests.support.taking import SOURCES, begun, ends
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("isolated_bus")]
 
 QUEUE = "SELECT source_entity_id, status, outcome, attempts, lease_losses FROM tds_sync_queue ORDER BY source_entity_id"
+RUN = """
+    INSERT INTO tds_sync_runs
+        (id, run_type, source, entity_type, managed, status, scan_completed, total_events)
+    VALUES ('{id}', 'zoho', 'zoho', 'product', true, 'processing', true, {total})
+"""
+"""A run whose pages have all been read."""
 LEDGER = "SELECT source_entity_id, local_id, version_time, deleted, last_applied_at FROM tds_entities"
 
 
@@ -134,6 +140,25 @@ async def test_what_breaks_a_rule_leaves_no_trace_in_the_ledger(database: Databa
     target.rejecting.clear()
     await store(database, body("bad", {"name": "Cable, mended"}, 3))
     assert ends((await busy.process_batch()).ends) == {"bad": "created"}
+
+
+async def test_runs_are_counted_at_once(database: Database) -> None:
+    """What was applied and what was refused: workers with events of the same runs cannot wait for each other."""
+    busy, (first, second) = await begun(database), sorted((new_id(), new_id()))
+    await execute(database, RUN.format(id=first, total=1), RUN.format(id=second, total=2))
+    for event, run_id in ((b"no json", first), (body("1", {"name": "Cable"}), second), (b"nor is this", second)):
+        stored = (await store(database, event)).event_id
+        await execute(database, f"UPDATE tds_inbox_events SET run_id = '{run_id}' WHERE id = '{stored}'")
+    with statements(database) as sent:
+        report = await busy.process_batch()
+    assert (ends(report.ends), report.refused) == ({"1": "created"}, 2)
+    assert len([one for one in sent if "successful_events = " in one]) == 1
+    assert await rows(database, "SELECT status, successful_events, failed_events FROM tds_sync_runs ORDER BY id") == [
+        {"status": "completed", "successful_events": 0, "failed_events": 1},
+        {"status": "completed", "successful_events": 1, "failed_events": 1},
+    ]
+    completed = "SELECT count(*) FROM event_log WHERE event_type = 'tds.sync.completed'"
+    assert await value(database, completed) == 2
 
 
 async def test_a_document_that_is_none_is_a_dead_letter(database: Database) -> None:
