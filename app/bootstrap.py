@@ -85,11 +85,18 @@ class Runtime:
             record=record_access,
         )
 
-    async def settle(self) -> None:
-        """Let end what goes on behind the answers: uses that are written, epochs that are read, bells that ring."""
-        await self.gate.settle()
-        await self.epochs.settle()
-        await self.doorbell.close()
+    async def settle(self, seconds: float = _FAREWELL_SECONDS) -> None:
+        """Let end what goes on behind the answers: uses that are written, epochs that are read, bells that ring.
+
+        Without a database it is given up after some ``seconds``: nothing of it must keep a process from ending.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self.gate.settle()
+                await self.epochs.settle()
+                await self.doorbell.close()
+        except TimeoutError:
+            _log.warning("left_unsettled")
 
 
 @asynccontextmanager

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import asyncpg
 
+from app.cli.children import unless_ended
 from app.core.database import Database
 from app.tds.core import inbox
 from app.tds.core.ports import RawRecord
 from benchmarks.deliveries import SECRET, item_bodies
 from benchmarks.figures import ratio
 from benchmarks.meter import Meter, cost, row_versions, vital_figures
-from benchmarks.processes import Tds, unless_ended
+from benchmarks.processes import Tds
 from benchmarks.progress import tell
 from benchmarks.server import BenchServer, connected, opened
 from benchmarks.working import ready_workers

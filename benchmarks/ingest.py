@@ -12,12 +12,13 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from app.cli.children import unless_ended
 from benchmarks.deliveries import SECRET, http_request, item_bodies
 from benchmarks.figures import percentiles_ms
 from benchmarks.load import Load, Outcome, run_load
 from benchmarks.machine import hardware, versions
 from benchmarks.meter import Meter, cost, row_versions, vital_figures
-from benchmarks.processes import Tds, unless_ended
+from benchmarks.processes import Tds
 from benchmarks.progress import tell
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, bench_server, connected

@@ -19,6 +19,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from app.cli.children import Child, unless_ended
 from app.core.errors import ConfigurationError
 from benchmarks.deliveries import item_bodies
 from benchmarks.figures import ratio
@@ -26,7 +27,7 @@ from benchmarks.machine import hardware, versions
 from benchmarks.meter import Meter, cost, row_versions, vital_figures
 from benchmarks.pipeline import Options as PipelineOptions
 from benchmarks.pipeline import measure_pipeline
-from benchmarks.processes import ROOT, Child, child, unless_ended
+from benchmarks.processes import ROOT, child
 from benchmarks.progress import tell
 from benchmarks.redis_server import VARIABLE, redis_available, redis_server
 from benchmarks.report import Report

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import asyncpg
 
+from app.cli.children import unless_ended
 from benchmarks.bulk import bulk_limit, export_rows
 from benchmarks.deliveries import SECRET, item_bodies
 from benchmarks.figures import per, ratio
 from benchmarks.machine import hardware, versions
 from benchmarks.meter import Meter, cost, row_versions, transactions, vital_figures
-from benchmarks.processes import Tds, unless_ended
+from benchmarks.processes import Tds
 from benchmarks.progress import tell
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, bench_server, connected

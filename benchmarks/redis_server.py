@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from benchmarks.processes import ChildError
+from app.cli.children import ChildError
 
 __all__ = ["VARIABLE", "redis_available", "redis_server"]
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from app.cli.children import ChildError
 from app.core.config import ZohoSettings
 from app.core.database import Database
 from app.tds.core import inbox
@@ -17,7 +18,7 @@ from app.tds.core.ports import Delivery, RawRecord
 from app.tds.sources.zoho import ZohoSource
 from benchmarks.deliveries import SECRET, delivery, http_request
 from benchmarks.load import Load, Outcome, run_load
-from benchmarks.processes import ChildError, Tds
+from benchmarks.processes import Tds
 from benchmarks.server import opened
 
 __all__ = ["Way", "store"]

@@ -12,9 +12,10 @@ from typing import Any, Final
 import asyncpg
 from asyncpg.transaction import Transaction
 
+from app.cli.children import Child
 from app.core.errors import TdsError
 from app.tds.sql import statement
-from benchmarks.processes import Child, Tds
+from benchmarks.processes import Tds
 from benchmarks.server import connected
 
 __all__ = ["Held", "LostError", "check_nothing_lost", "held_workers", "ready_workers", "wait_until_done"]

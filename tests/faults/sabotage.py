@@ -15,6 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from msgspec.structs import replace
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import default_database
@@ -22,7 +23,7 @@ from app.core.events import event_log
 from app.core.events.event import DomainEvent
 from app.core.ids import new_id
 from app.tds.core import apply, claims, inbox
-from app.tds.core.apply import BatchReport
+from app.tds.core.apply import Applier, BatchReport
 from app.tds.core.ledger import EntityState
 from app.tds.core.outcomes import ClaimedItem, End
 from app.tds.workers.worker import SyncWorker
@@ -88,6 +89,29 @@ def _finish_outside_transaction() -> None:
     SyncWorker.process_batch = process_batch
 
 
+def _redo_after_error() -> None:
+    """What was taken when a transaction broke is applied in another one, though it may be others' by now (P2)."""
+    taken: ContextVar[Callable[[AsyncSession], Awaitable[object]] | None] = ContextVar("taken", default=None)
+    apply_taken, process_batch = Applier.apply_taken, SyncWorker.process_batch
+
+    async def remember(self: Applier, session: AsyncSession, items: Sequence[ClaimedItem], **named: Any) -> BatchReport:
+        taken.set(lambda again: apply_taken(self, again, items, **named))
+        return await apply_taken(self, session, items, **named)
+
+    async def redo(self: SyncWorker, limit: int | None = None) -> BatchReport:
+        taken.set(None)
+        try:
+            return await process_batch(self, limit)
+        except DBAPIError:
+            if (once_more := taken.get()) is not None:
+                async with default_database().transaction() as session:
+                    await once_more(session)
+            raise
+
+    Applier.apply_taken = remember
+    SyncWorker.process_batch = redo
+
+
 def _ack_before_commit() -> None:
     """A webhook is answered first and stored a moment later (P1)."""
     real = inbox.receive
@@ -116,6 +140,7 @@ SABOTAGES: Final[Mapping[str, Callable[[], None]]] = {
     "skip-lease-check": _skip_lease_check,
     "skip-version-guard": _skip_version_guard,
     "finish-outside-transaction": _finish_outside_transaction,
+    "redo-after-error": _redo_after_error,
     "ack-before-commit": _ack_before_commit,
 }
 

@@ -19,6 +19,7 @@ EXPOSED_BY = {
     "skip-lease-check": ("zombie-worker", ("P2", "P5")),
     "skip-version-guard": ("terminate-backends", ("P3",)),
     "finish-outside-transaction": ("kill-worker", ("P2",)),
+    "redo-after-error": ("frozen-commit", ("P2",)),
     "ack-before-commit": ("kill-server", ("P1",)),
 }
 """Which fault brings each sabotage to light, and the promises of which at least one is then seen broken."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
+import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,8 +18,8 @@ from typing import Final
 from pydantic import SecretStr
 from rich.console import Console
 
+from app.cli.children import Child, child, unless_ended
 from app.cli.demo import erp_side, zoho_side
-from app.cli.demo.children import Child, child, unless_ended
 from app.cli.demo.comparison import Comparison, Values, compare, expected_customer, expected_product
 from app.cli.demo.live import live
 from app.cli.demo.mark import OWN_CHILD, claim
@@ -106,8 +108,8 @@ async def _stage(settings: Settings, options: DemoOptions, out: Console) -> Asyn
         opened = await stack.enter_async_context(database(settings))
         await claim(opened, location(settings), keep=options.keep)
         await upgrade_engine(opened.engine)
-        sandbox = await stack.enter_async_context(child("sandbox", _sandbox(options), environment={}, folder=folder))
-        zoho = sandbox.told.rpartition(" ")[2]
+        sandbox = await stack.enter_async_context(_tds("sandbox", _sandbox(options), {}, folder))
+        zoho = sandbox.lines[0].rpartition(" ")[2]
         out.print(
             f"Zoho       {zoho}  a stand-in: {count(options.products)} items, {count(options.customers)} customers"
         )
@@ -118,10 +120,8 @@ async def _stage(settings: Settings, options: DemoOptions, out: Console) -> Asyn
             "TDS_SERVER_ADMIN_TOKEN": token.get_secret_value(),
             OWN_CHILD: "1",
         }
-        server = await stack.enter_async_context(
-            child("server", _server(options), environment=environment, folder=folder)
-        )
-        url = server.told.split()[3].rstrip(",")
+        server = await stack.enter_async_context(_tds("server", _server(options), environment, folder))
+        url = server.lines[0].split()[3].rstrip(",")
         out.print(f"TDS        {url}  the API and {_WORKERS} workers")
         if settings.server.admin_token is None:
             out.print(f"Token      {token.get_secret_value()}  an admin's, for as long as this demo runs")
@@ -137,6 +137,13 @@ async def _stage(settings: Settings, options: DemoOptions, out: Console) -> Asyn
             environment=environment,
             children=(sandbox, server),
         )
+
+
+def _tds(
+    name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> AbstractAsyncContextManager[Child]:
+    command = (sys.executable, "-m", "app.cli", *arguments, "--with-parent")
+    return child(name, command, environment={**os.environ, **environment}, folder=folder)
 
 
 def _sandbox(options: DemoOptions) -> list[str]:

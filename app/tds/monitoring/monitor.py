@@ -7,6 +7,7 @@ a lease; whatever it writes of alerts is fenced by it: a leader that was frozen 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
@@ -18,6 +19,7 @@ from app.core.database import Database
 from app.core.locks import Lease, LockLostError
 from app.core.telemetry import get_logger
 from app.tds.monitoring import depths, entities, evaluation
+from app.tds.monitoring.pace import Pace
 from app.tds.monitoring.rules import judge
 from app.tds.sql import statement
 
@@ -27,31 +29,25 @@ _log = get_logger(__name__)
 _LOCK: Final = "monitor"
 _MINUTES: Final = 300.0
 _SAMPLE_REST: Final = 50.0
+_EVALUATION_REST: Final = 20.0
+_QUICK_SECONDS: Final = 1.0  # what waits is found among dead entries for as long as somebody holds an old snapshot
 _COUNT_REST: Final = 200.0
 _SHORTEST_LEASE: Final = 15.0
 
 
+@dataclass(frozen=True, slots=True)
 class _Chore:
-    """Something to do now and then: every ``seconds``, and more seldom if it takes long, so that no more than one
-    part in ``rest`` of the time is spent on it.
-    """
+    """Something to do now and then, in a transaction of its own."""
 
-    def __init__(self, work: Callable[[AsyncSession], Awaitable[None]], *, seconds: float, rest: float) -> None:
-        self._work = work
-        self._seconds = seconds
-        self._rest = rest
-        self._next = 0.0
+    work: Callable[[AsyncSession], Awaitable[None]]
+    pace: Pace
 
     async def run_if_due(self, database: Database) -> None:
-        """Do it, in a transaction of its own, if it is time."""
-        begun = monotonic()
-        if begun < self._next:
-            return
-        self._next = begun + self._seconds
-        async with database.transaction() as session:
-            await self._work(session)
-        took = monotonic() - begun
-        self._next = begun + max(self._seconds, took * self._rest)
+        """Do it, if it is time."""
+        if self.pace.due:
+            with self.pace.taking():
+                async with database.transaction() as session:
+                    await self.work(session)
 
 
 class Monitor:
@@ -69,10 +65,11 @@ class Monitor:
         self._grace = settings.worker_seconds if grace_seconds is None else grace_seconds
         self._lease: Lease | None = None
         self._answering_since: float | None = None
-        self._sample = _Chore(depths.take_sample, seconds=settings.sample_seconds * 0.9, rest=_SAMPLE_REST)
+        self._sample = _Chore(depths.take_sample, Pace(seconds=settings.sample_seconds * 0.9, rest=_SAMPLE_REST))
+        self._evaluation = Pace(rest=_EVALUATION_REST, quick=_QUICK_SECONDS)
         self._chores = (
-            _Chore(_close_hours, seconds=_MINUTES, rest=_COUNT_REST),
-            _Chore(entities.count_entities, seconds=_MINUTES, rest=_COUNT_REST),
+            _Chore(_close_hours, Pace(seconds=_MINUTES, rest=_COUNT_REST)),
+            _Chore(entities.count_entities, Pace(seconds=_MINUTES, rest=_COUNT_REST)),
         )
         self.interval = settings.sample_seconds
         self.name = name
@@ -101,7 +98,9 @@ class Monitor:
         if self._lease is None:
             return
         await self._sample.run_if_due(self._database)
-        await self._evaluate(self._lease)
+        if self._evaluation.due:
+            with self._evaluation.taking():
+                await self._evaluate(self._lease)
         for chore in self._chores:
             await chore.run_if_due(self._database)
 

@@ -22,6 +22,10 @@ _ORPHANS: Final = """
     FROM tds_audit_trail AS audit
     WHERE NOT EXISTS (SELECT FROM tds_sync_queue AS item WHERE item.id = audit.queue_id)
 """
+_TWICE: Final = """
+    SELECT inbox_event_id, entity_type, source_entity_id, count(*) AS items FROM tds_sync_queue
+    WHERE inbox_event_id IS NOT NULL AND dead_letter_id IS NULL GROUP BY 1, 2, 3 HAVING count(*) > 1
+"""
 _ANNOUNCED: Final = """
     WITH audited AS (
         SELECT entity_type, entity_id, operation, count(*) AS number, max(source_entity_id) AS source_entity_id
@@ -44,7 +48,7 @@ def _entity(row: Any) -> Entity:
 
 
 async def check_effects(evidence: Evidence) -> list[Violation]:
-    """One audit row and one event for each item that changed something, none for the others."""
+    """One item for each event; one audit row and one announcement for each that changed something, else none."""
     told: list[Violation] = []
     for row in await evidence.connection.fetch(_AUDITED):
         end = row["outcome"] or row["status"]
@@ -53,6 +57,10 @@ async def check_effects(evidence: Evidence) -> list[Violation]:
     told += [
         Violation("P2", f"audit row {row['id']} belongs to no item", _entity(row))
         for row in await evidence.connection.fetch(_ORPHANS)
+    ]
+    told += [
+        Violation("P2", f"inbox event {row['inbox_event_id']} was queued {row['items']} times", _entity(row))
+        for row in await evidence.connection.fetch(_TWICE)
     ]
     for row in await evidence.connection.fetch(_ANNOUNCED):
         what = f"{row['audits']} audit rows and {row['events']} events of {row['operation']}"

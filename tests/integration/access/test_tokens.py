@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from httpx2 import AsyncClient
+from sqlalchemy import text
 
 from app.bootstrap import Runtime
 from app.core.database import Database
@@ -172,6 +173,17 @@ class TestUse:
         assert (await client.get(WHOAMI, headers=bearer(made))).status_code == 200
         await runtime.gate.settle()
         assert await value(database, "SELECT last_used_at FROM api_tokens") is None
+
+    async def test_does_not_keep_a_process_from_ending(
+        self, client: AsyncClient, database: Database, runtime: Runtime
+    ) -> None:
+        """While somebody holds the row it cannot be written: that is given up."""
+        made = await make_token(database, Role.VIEWER)
+        async with database.transaction() as session:
+            await session.execute(text("SELECT FROM api_tokens FOR UPDATE"))
+            await client.get(WHOAMI, headers=bearer(made))
+            await runtime.settle(0.05)
+            assert await value(database, "SELECT last_used_at FROM api_tokens") is None
 
 
 class TestFirst:

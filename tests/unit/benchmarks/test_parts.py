@@ -9,6 +9,7 @@ from hashlib import sha256
 import pytest
 from pydantic import SecretStr
 
+from app.cli.children import ChildError
 from app.core.config import ZohoSettings
 from app.tds.core.errors import SignatureError
 from app.tds.core.ports import Delivery, StoredEvent
@@ -21,7 +22,7 @@ from benchmarks.generator import AnswerError, answer_length
 from benchmarks.growth import ratios
 from benchmarks.load import get
 from benchmarks.peers import best
-from benchmarks.processes import ChildError, address_in
+from benchmarks.processes import address_in
 
 
 class TestDeliveries:

@@ -14,22 +14,13 @@ from app.core.security.memory import Memory, Verified
 from app.core.security.principals import Principal, Role
 from app.core.security.throttle import address_key
 from app.core.security.tokens import lifetime
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    now = 1_000.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
     """It."""
-    return Clock()
+    return Clock(1_000.0)
 
 
 def taken(limit: RateLimit, key: str, times: int) -> int:

@@ -9,19 +9,9 @@ from app.core.clock import utc_now
 from app.core.ids import created_at_of, lower_bound, new_id
 from app.tds.core.validation import OLDEST, InboxEvent
 from app.tds.workers.looks import Looks
+from tests.support.clock import Clock
 
 NOW = utc_now()
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        """What it shows."""
-        return self.now
 
 
 def event(identifier: UUID, age: timedelta = timedelta(0)) -> InboxEvent:

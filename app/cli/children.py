@@ -1,15 +1,13 @@
-"""The demo's processes: started, waited for, watched and ended, by their own ids.
+"""Processes that belong to a command: started, waited for, watched and ended, by their own ids.
 
-Each is a ``tds`` command in a session of its own, so that Ctrl-C reaches only the demo, which ends them in order.
-Its standard input is a pipe that the demo holds: whatever becomes of the demo, the child's end of it closes, and the
-child stops by itself (see `app.cli.lifeline`).
+Each has a session of its own, so that Ctrl-C reaches only its parent, which ends them in order. Its standard input is a
+pipe that the parent holds: whatever becomes of the parent, the child's end of it closes, and a child that watches it
+stops by itself (see `app.cli.lifeline`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,39 +19,46 @@ __all__ = ["Child", "ChildError", "child", "unless_ended"]
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 15.0
-_TAIL: Final = 5
+_TAIL: Final = 8
 T = TypeVar("T")
 
 
 class ChildError(TdsError):
-    """A process of the demo does not start, or has ended by itself; the message holds its last words."""
+    """A process does not start, or has ended by itself; the message holds its last words."""
 
 
 class Child:
-    """A running process; ``told`` is the first line it printed."""
+    """A running process, and the lines by which it told that it is ready."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
         self.process = process
-        self.told = ""
+        self.lines: list[str] = []
         self._log = log
         self._draining: asyncio.Future[None] | None = None
 
-    async def wait_ready(self) -> None:
-        """Wait for the first line.
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self.process.pid
+
+    async def wait_ready(self, lines: int) -> None:
+        """Wait for so many lines.
 
         Raises:
-            ChildError: it ends, or says nothing.
+            ChildError: it ends, or says nothing for a minute.
         """
         output = self.process.stdout
         assert output is not None  # noqa: S101 - it was started with a pipe
         try:
             async with asyncio.timeout(_START_SECONDS):
-                self.told = (await output.readline()).decode().strip()
+                while len(self.lines) < lines:
+                    line = await output.readline()
+                    if not line:
+                        await self.wait_ended()
+                    self.lines.append(line.decode().strip())
         except TimeoutError:
             raise ChildError(f"the {self.name} does not start within {_START_SECONDS:.0f} s: {self._tail()}") from None
-        if not self.told:
-            await self.wait_ended()
         self._draining = asyncio.ensure_future(_drain(output))
 
     async def wait_ended(self) -> None:
@@ -91,29 +96,38 @@ async def _drain(output: asyncio.StreamReader) -> None:
 
 @asynccontextmanager
 async def child(
-    name: str, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path
+    name: str,
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    cwd: Path | None = None,
+    lines: int = 1,
 ) -> AsyncGenerator[Child]:
-    """``tds <arguments>`` as a process, ready; ended with the block. Its log is ``<folder>/<name>.log``.
+    """A process, ready once it has printed ``lines`` lines; ended with the block. Its log is ``<folder>/<name>.log``.
+
+    ``environment`` is all that it is given.
 
     Raises:
         ChildError: it does not start.
     """
-    log = folder / f"{name}.log"
+    log = folder / f"{name.replace(' ', '-')}.log"
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app.cli", *arguments, "--with-parent"),
+            *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
-            env={**os.environ, **environment},
+            env=environment,
+            cwd=cwd,
             start_new_session=True,
         )
     started = Child(name, process, log)
     try:
-        await started.wait_ready()
+        await started.wait_ready(lines)
         yield started
     finally:
-        await started.stop()
+        await asyncio.shield(started.stop())
 
 
 async def unless_ended(work: Coroutine[Any, Any, T], children: Sequence[Child]) -> T:
