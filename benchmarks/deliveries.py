@@ -31,13 +31,15 @@ def item_id(number: int) -> str:
     return str(_FIRST_ID + 2 * number)
 
 
-def sku(number: int, edit: int = 0) -> str:
-    """The stock-keeping unit of item ``number`` after ``edit`` edits: no two are alike."""
-    return f"BEN-{number:08d}-{edit}"
+def sku(number: int) -> str:
+    """The stock-keeping unit of item ``number``: no two are alike."""
+    return f"BEN-{number:08d}"
 
 
 def item_bodies(total: int, *, first: int = 0, edit: int = 0) -> Iterator[bytes]:
-    """``total`` bodies, each of another item; ``edit`` gives the same items a later state."""
+    """``total`` bodies, each of another item; ``edit`` gives the same items a later state: another
+    level at which to order more, as the most frequent changes are those of numbers.
+    """
     templates = _templates(min(total, _TEMPLATES))
     moment = times.now() - timedelta(hours=1) + timedelta(seconds=edit)
     for number in range(first, first + total):
@@ -54,7 +56,7 @@ def _body(template: dict[str, Any], number: int, edit: int, moment: datetime) ->
     return {
         **template,
         "item_id": item_id(number),
-        "sku": sku(number, edit),
+        "sku": sku(number),
         "name": f"{template['name']} {number}",
         "reorder_level": edit % 1000,
         "last_modified_time": times.stamp(moment),

@@ -36,6 +36,8 @@ CATALOG = """
     UNION ALL SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
     UNION ALL SELECT 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT 'storage', relname, array_to_string(reloptions, ', ') FROM pg_class
+    WHERE reloptions IS NOT NULL AND relkind = 'r' AND relnamespace = 'public'::regnamespace
     UNION ALL SELECT 'sequence', sequencename, data_type::text FROM pg_sequences WHERE schemaname = 'public'
     ORDER BY 1, 2
 """

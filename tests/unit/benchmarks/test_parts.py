@@ -59,7 +59,7 @@ class TestDeliveries:
             [json.loads(body)["item"] for body in item_bodies(1, first=3, edit=edit)] for edit in (1, 2)
         )
         assert before["item_id"] == after["item_id"]
-        assert before["sku"] != after["sku"]
+        assert before["reorder_level"] != after["reorder_level"]
         assert before["last_modified_time"] < after["last_modified_time"]
 
     def test_a_request_carries_length_and_signature_of_its_body(self) -> None:
