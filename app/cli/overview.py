@@ -16,7 +16,8 @@ from app.core.config import Settings
 from app.tds.core.dead_letter_service import DeadLetterService
 from app.tds.core.jobs import list_jobs
 from app.tds.core.pauses import EVERYTHING, list_pauses
-from app.tds.core.service import SyncStats, TDSService, alive
+from app.tds.core.queue import QueueHealth, TDSQueueService
+from app.tds.core.service import EntityStats, TDSService, alive
 from app.tds.models import TDSDeadLetterQueue, TDSInboxEvent, TDSJob, TDSPause, TDSSyncRun, TDSWorker
 from app.tds.types import EventStatus
 
@@ -33,7 +34,8 @@ class Overview:
 
     now: datetime
     where: str
-    stats: SyncStats
+    queue: QueueHealth
+    entities: Sequence[EntityStats]
     received: int
     runs: Sequence[TDSSyncRun]
     letters: Sequence[TDSDeadLetterQueue]
@@ -45,16 +47,15 @@ class Overview:
     @property
     def waiting(self) -> int:
         """What somebody has to work on."""
-        queue = self.stats["queue"]
         open_runs = sum(run.status in _OPEN for run in self.runs)
-        return self.received + queue["pending"] + queue["retry_ready"] + open_runs + len(self.jobs)
+        return self.received + self.queue["pending"] + self.queue["retry_ready"] + open_runs + len(self.jobs)
 
     @property
     def health(self) -> str:
         """``healthy``, ``degraded``, ``stalled`` or ``critical``."""
         if self.waiting and not self.workers:
             return "stalled"
-        worst = self.stats["queue"]["status"]
+        worst = self.queue["status"]
         return "degraded" if worst == "healthy" and self.failing else worst
 
     @property
@@ -80,12 +81,12 @@ class Overview:
             f"tds resume {one.source}{'' if one.entity_type == EVERYTHING else f' {one.entity_type}'}"
             for one in self.pauses
         ]
-        if stale := self.stats["queue"]["stale_processing"]:
+        if stale := self.queue["stale_processing"]:
             told.append(f"{stale} items are held by workers that are gone; any worker takes them up within seconds.")
-        if letters := self.stats["queue"]["dead_letter"]:
+        if letters := self.queue["dead_letter"]:
             what = "1 change was given up and waits" if letters == 1 else f"{letters} changes were given up and wait"
             told.append(f"{what} for you: tds dead-letter list")
-        if not self.runs and not self.stats["entities"]:
+        if not self.runs and not self.entities:
             told.append(self._beginning())
         return told
 
@@ -101,8 +102,8 @@ class Overview:
             "version": version("tsh-data-sync"),
             "at": self.now,
             "database": self.where,
-            "queue": {"received": self.received, **self.stats["queue"]},
-            "entities": self.stats["entities"],
+            "queue": {"received": self.received, **self.queue},
+            "entities": self.entities,
             "runs": [_columns(run, _RUN) for run in self.runs],
             "dead_letters": [_columns(letter, _LETTER) for letter in self.letters],
             "workers": [_columns(worker, _WORKER) for worker in self.workers],
@@ -133,14 +134,14 @@ def _columns(row: object, names: Sequence[str]) -> dict[str, Any]:
 async def read_overview(session: AsyncSession, settings: Settings) -> Overview:
     """Look at everything."""
     async with session.begin():
-        stats = await TDSService(session).get_sync_stats()
         received = select(func.count()).select_from(TDSInboxEvent).where(TDSInboxEvent.status == EventStatus.PENDING)
         runs = select(TDSSyncRun).order_by(TDSSyncRun.id.desc()).limit(_NEWEST)
         workers = select(TDSWorker).where(alive()).order_by(TDSWorker.id)
         return Overview(
             now=(await session.execute(select(func.now()))).scalar_one(),
             where=location(settings),
-            stats=stats,
+            queue=await TDSQueueService(session).check_queue_health(),
+            entities=await TDSService(session).count_entities(),
             received=await session.scalar(received) or 0,
             runs=(await session.scalars(runs)).all(),
             letters=await DeadLetterService(session).find(limit=_LETTERS),

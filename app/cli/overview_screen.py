@@ -44,7 +44,7 @@ def print_overview(seen: Overview) -> None:
 
 
 def _queue(seen: Overview) -> Table:
-    queue = seen.stats["queue"]
+    queue = seen.queue
     made = table("Queue", "waiting", "in work", "to retry", "given up", "oldest waits")
     oldest = seconds(queue["oldest_pending_seconds"]) if queue["pending"] else "-"
     waiting = count(queue["pending"]) + (f" (+{count(seen.received)} unchecked)" if seen.received else "")
@@ -55,9 +55,9 @@ def _queue(seen: Overview) -> Table:
 
 def _entities(seen: Overview) -> Table:
     made = table("Entities", "in step", "deleted", "last change applied", right=("in step", "deleted"))
-    for one in seen.stats["entities"]:
+    for one in seen.entities:
         made.add_row(one["entity_type"], count(one["synced"]), count(one["deleted"]), ago(one["last_sync"], seen.now))
-    if not seen.stats["entities"]:
+    if not seen.entities:
         made.add_row("none yet")
     return made
 

@@ -132,7 +132,7 @@ class TDSService:
         """Queue, entities, runs and workers, for a dashboard or a shell."""
         async with join_or_begin(self.db):
             queue = await TDSQueueService(self.db).check_queue_health()
-            entities = await self._entities()
+            entities = await self.count_entities()
             statuses = await self.db.execute(
                 select(TDSSyncRun.status, func.count()).group_by(TDSSyncRun.status).order_by(TDSSyncRun.status)
             )
@@ -140,7 +140,8 @@ class TDSService:
             run_counts = {EventStatus(status).value: count for status, count in statuses}
         return SyncStats(queue=queue, entities=entities, runs=run_counts, active_workers=workers or 0)
 
-    async def _entities(self) -> list[EntityStats]:
+    async def count_entities(self) -> list[EntityStats]:
+        """The ledger, by entity type."""
         rows = await self.db.execute(
             select(
                 TDSEntity.entity_type,
