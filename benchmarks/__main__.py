@@ -93,15 +93,15 @@ def growth(
     full: Full = False,
     rows: Annotated[list[int] | None, typer.Option(min=1, help="Old changes at a measurement; repeated.")] = None,
     waiting: Annotated[int, typer.Option(min=1, help="Changes that wait for a worker.")] = 500_000,
-    runs: Annotated[int, typer.Option(min=5, help="How often each operation is timed.")] = 60,
-    churn_seconds: Annotated[float | None, typer.Option(min=0, help="40, with --full 1800; 0 leaves it out.")] = None,
+    runs: Annotated[int, typer.Option(min=5, help="How often each operation is timed.")] = 40,
+    churn_seconds: Annotated[float | None, typer.Option(min=0, help="25, with --full 1800; 0 leaves it out.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Claim, finish, status and views with little and with much history; then churn under a held snapshot."""
     from benchmarks import growth as module
 
     sizes = rows or ((10_000, 1_000_000, 10_000_000) if full else (10_000, 1_000_000))
-    churn = churn_seconds if churn_seconds is not None else (1_800.0 if full else 40.0)
+    churn = churn_seconds if churn_seconds is not None else (1_800.0 if full else 25.0)
     options = module.Options(rows=sizes, waiting=waiting, runs=runs, churn_seconds=churn)
     _run(module.growth(options), as_json=as_json)
 

@@ -33,9 +33,9 @@ class Options:
 
     rows: Sequence[int] = (10_000, 1_000_000)
     waiting: int = 500_000
-    runs: int = 60
+    runs: int = 40
     batch: int = 100
-    churn_seconds: float = 40.0
+    churn_seconds: float = 25.0
 
 
 async def growth(options: Options) -> Report:
