@@ -6,7 +6,10 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
+
+import asyncpg
 
 from tests.faults.cluster import Node
 from tests.faults.faults import Scene
@@ -15,6 +18,7 @@ from tests.faults.postgres import Connection
 __all__ = ["catch_in_transaction", "catch_with_items", "until_applying"]
 
 _SECONDS: Final = 3.0
+_AGAIN_SECONDS: Final = 0.05
 _BUSY: Final = "SELECT EXISTS (SELECT FROM tds_sync_queue WHERE status = 'processing' AND starts_with(locked_by, $1))"
 _APPLYING: Final = """
     SELECT EXISTS (SELECT FROM tds_sync_queue
@@ -44,9 +48,17 @@ async def _until(connection: Connection, condition: str, node: Node, deadline: f
 
 
 async def until_applying(scene: Scene, node: Node) -> None:
-    """Wait until the worker is busy with webhooks (what a run reads changes little), and a moment of chance."""
-    async with scene.postgres.connection() as connection:
-        await _until(connection, _APPLYING, node, time.monotonic() + _SECONDS)
+    """Wait until the worker is busy with webhooks (what a run reads changes little), and a moment of chance.
+
+    Another fault of the round may take the server away meanwhile: then it is asked anew.
+    """
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            async with scene.postgres.connection() as connection:
+                await _until(connection, _APPLYING, node, deadline)
+                break
+        await asyncio.sleep(_AGAIN_SECONDS)
     await asyncio.sleep(scene.rng.uniform(0, 0.06))
 
 
