@@ -38,6 +38,10 @@ _POLL: Final = 0.05
 _SHOWN_TIMELINES: Final = 3
 _LOADED: Final = (EntityType.PRODUCT, EntityType.CUSTOMER)
 
+_UNENDED: Final = """
+    SELECT id, entity_type, status, scan_completed, processed_events, total_events, locked_by
+    FROM tds_sync_runs WHERE managed AND status IN ('pending', 'processing') ORDER BY created_at LIMIT 5
+"""
 _UNREST: Final = """
     SELECT (SELECT count(*) FROM tds_inbox_events WHERE status IN ('pending', 'queued')) AS events,
            (SELECT count(*) FROM tds_sync_queue WHERE status IN ('pending', 'processing', 'retry')) AS items,
@@ -154,9 +158,9 @@ class Campaign:
                 if not any(row.values()):
                     return None
                 if time.monotonic() > deadline:
-                    return f"no rest within {_REST_SECONDS:.0f} s: " + ", ".join(
-                        f"{n} {name}" for name, n in row.items()
-                    )
+                    unfinished = [f"{n} {name}" for name, n in row.items()]
+                    unfinished += [f"run {dict(run)}" for run in await connection.fetch(_UNENDED)]
+                    return f"no rest within {_REST_SECONDS:.0f} s: {', '.join(unfinished)}"
                 await asyncio.sleep(_POLL)
 
     async def _explain(self, scene: Scene, evidence: Evidence, violations: list[Violation]) -> None:

@@ -22,7 +22,7 @@ from app.core.database import default_database
 from app.core.events import event_log
 from app.core.events.event import DomainEvent
 from app.core.ids import new_id
-from app.tds.core import apply, claims, inbox
+from app.tds.core import apply, claims, inbox, validation
 from app.tds.core.apply import Applier, BatchReport
 from app.tds.core.ledger import EntityState
 from app.tds.core.outcomes import ClaimedItem, End
@@ -91,7 +91,7 @@ def _finish_outside_transaction() -> None:
 
 def _redo_after_error() -> None:
     """What was taken when a transaction broke is applied in another one, though it may be others' by now (P2)."""
-    taken: ContextVar[Callable[[AsyncSession], Awaitable[object]] | None] = ContextVar("taken", default=None)
+    taken: ContextVar[Callable[[AsyncSession], Awaitable[BatchReport]] | None] = ContextVar("taken", default=None)
     apply_taken, process_batch = Applier.apply_taken, SyncWorker.process_batch
 
     async def remember(self: Applier, session: AsyncSession, items: Sequence[ClaimedItem], **named: Any) -> BatchReport:
@@ -105,7 +105,8 @@ def _redo_after_error() -> None:
         except DBAPIError:
             if (once_more := taken.get()) is not None:
                 async with default_database().transaction() as session:
-                    await once_more(session)
+                    # Runs are told too: one that is never complete would hide what this is about.
+                    await validation.bury(session, (), None, ends=(await once_more(session)).ends)
             raise
 
     Applier.apply_taken = remember
