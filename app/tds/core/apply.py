@@ -93,7 +93,7 @@ class _Work:
         self.ends |= {older.id: GiveBack() for older in folded.overtaken}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Applier:
     """How batches are applied: where to, and what to do with failures."""
 
@@ -102,6 +102,8 @@ class Applier:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     parents: MissingParents = field(default_factory=MissingParents)
     random: Callable[[], float] = random
+    _known: bool = field(default=True, init=False)
+    """Whether all entities of the last batch from the inbox had ledger rows."""
 
     async def apply(self, session: AsyncSession, items: Sequence[ClaimedItem], *, worker: str) -> BatchReport:
         """Apply all items whose lease the worker still holds; ``worker`` stands in the audit trail."""
@@ -194,18 +196,27 @@ class Applier:
     async def _lock(
         self, session: AsyncSession, grouped: Mapping[Key, Sequence[ParsedItem]], keys: Collection[Key], work: _Work
     ) -> dict[Key, EntityState]:
-        """The ledger's rows of these entities, locked. What comes straight from the inbox may be new: its rows are
-        written once, as they are to be, with the id that the local row will have.
+        """The ledger's rows of these entities, locked. What comes straight from the inbox may be new: where the last
+        such batch was not, this is not expected to be, and else rows are opened for what is.
         """
         states: dict[Key, EntityState] = {}
         if work.hold:
-            new = (ledger.fold(EntityState(*key, local_id=str(new_id())), items) for key, items in grouped.items())
-            foreseen = {folded.state.key: folded for folded in new if folded.document is not None}
-            rows = [foreseen[key].state if key in foreseen else EntityState(*key) for key in keys]
-            opened = await ledger.open_as(session, rows)
-            work.opened = {key: foreseen[key] for key in opened if key in foreseen}
-            states = {key: foreseen[key].before if key in foreseen else EntityState(*key) for key in opened}
+            if self._known and (known := await ledger.lock_all(session, keys)) is not None:
+                return known
+            states = await self._open(session, grouped, keys, work)
+            self._known = not states
         return states | await ledger.lock(session, sorted(key for key in keys if key not in states))
+
+    async def _open(
+        self, session: AsyncSession, grouped: Mapping[Key, Sequence[ParsedItem]], keys: Collection[Key], work: _Work
+    ) -> dict[Key, EntityState]:
+        """Rows for new entities, written once, as they are to be, with the id that the local row will have."""
+        new = (ledger.fold(EntityState(*key, local_id=str(new_id())), items) for key, items in grouped.items())
+        foreseen = {folded.state.key: folded for folded in new if folded.document is not None}
+        rows = [foreseen[key].state if key in foreseen else EntityState(*key) for key in keys]
+        opened = await ledger.open_as(session, rows)
+        work.opened = {key: foreseen[key] for key in opened if key in foreseen}
+        return {key: foreseen[key].before if key in foreseen else EntityState(*key) for key in opened}
 
     async def _apply_type(
         self,

@@ -11,6 +11,7 @@ from app.core.errors import ConflictError, InvalidError, TdsError
 __all__ = [
     "FieldError",
     "LeaseLostError",
+    "LedgerRowMissingError",
     "MappingError",
     "SignatureError",
     "SourceAuthError",
@@ -89,6 +90,10 @@ class UnknownSourceError(TdsError):
 
 class LeaseLostError(ConflictError):
     """The lease on this queue item is not held by the caller any more; nothing was written."""
+
+
+class LedgerRowMissingError(ConflictError):
+    """A ledger row that this transaction has locked is not where it was; the transaction must not be committed."""
 
 
 class SourceError(TdsError):

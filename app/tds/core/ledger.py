@@ -10,7 +10,7 @@ of changes that were not applied, so the order in which changes are worked on ne
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -19,11 +19,12 @@ from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.driver import fetch
+from app.tds.core.errors import LedgerRowMissingError
 from app.tds.core.outcomes import ClaimedItem
 from app.tds.documents import Document
 from app.tds.sql import column, statement
 
-__all__ = ["EntityState", "Folded", "Key", "ParsedItem", "fold", "lock", "open_as", "open_rows", "save"]
+__all__ = ["EntityState", "Folded", "Key", "ParsedItem", "fold", "lock", "lock_all", "open_as", "open_rows", "save"]
 
 Key: TypeAlias = tuple[str, str, str]
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -159,35 +160,48 @@ async def open_as(session: AsyncSession, states: Sequence[EntityState]) -> set[K
     All are locked, in one order, and who else is making one of them is waited for: an entity has one writer from its
     first change on.
     """
-    return await _write(session, states, overwrite=False)
+    rows = await fetch(session, statement("open_entities"), _whole(states))
+    return {(source, entity_type, source_entity_id) for source, entity_type, source_entity_id in rows}
 
 
 async def lock(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, EntityState]:
     """Lock the ledger rows of these entities until the end of the transaction, and read them."""
     if not keys:
         return {}
-    rows = await fetch(session, statement("lock_entities"), _columns(keys))
-    states = {state.key: state for state in (EntityState(*row) for row in rows)}
+    states = await _lock(session, keys)
     if missing := [key for key in keys if key not in states]:
         # Rare: a row was purged between enqueue and apply, or what was taken from the inbox cannot be used.
         await open_rows(session, missing)
-        rows = await fetch(session, statement("lock_entities"), _columns(missing))
-        states |= {state.key: state for state in (EntityState(*row) for row in rows)}
+        states |= await _lock(session, missing)
     return states
 
 
+async def lock_all(session: AsyncSession, keys: Collection[Key]) -> dict[Key, EntityState] | None:
+    """The same for entities that are thought to be known: None, and nothing is locked, unless all have rows."""
+    states = await _lock(session, keys, all_or_none=True)
+    return states if len(states) == len(keys) else None
+
+
+async def _lock(session: AsyncSession, keys: Iterable[Key], *, all_or_none: bool = False) -> dict[Key, EntityState]:
+    rows = await fetch(session, statement("lock_entities"), {**_columns(keys), "all": all_or_none})
+    return {state.key: state for state in (EntityState(*row) for row in rows)}
+
+
 async def save(session: AsyncSession, states: Sequence[EntityState]) -> None:
-    """Write states back into rows that this transaction has locked."""
+    """Write states back into rows that this transaction has locked.
+
+    Raises:
+        LedgerRowMissingError: one of them is not there.
+    """
     if states:
-        await _write(session, states, overwrite=True)
+        rows = await fetch(session, statement("save_entities"), _whole(states))
+        if len(rows) != len(states):
+            raise LedgerRowMissingError(f"{len(states) - len(rows)} of {len(states)} ledger rows could not be written")
 
 
-async def _write(session: AsyncSession, states: Sequence[EntityState], *, overwrite: bool) -> set[Key]:
-    parameters: dict[str, object] = {
-        "overwrite": overwrite,
-        "sources": [state.source for state in states],
-        "entity_types": [state.entity_type for state in states],
-        "source_entity_ids": [state.source_entity_id for state in states],
+def _whole(states: Sequence[EntityState]) -> dict[str, object]:
+    return {
+        **_columns(state.key for state in states),
         "local_ids": column([state.local_id for state in states]),
         "version_times": column([state.version_time for state in states]),
         "version_arrivals": [state.version_arrival for state in states],
@@ -196,5 +210,3 @@ async def _write(session: AsyncSession, states: Sequence[EntityState], *, overwr
         "barrier_deleted": [state.barrier_deleted for state in states],
         "deleted": [state.deleted for state in states],
     }
-    rows = await fetch(session, statement("write_entities"), parameters)
-    return {(source, entity_type, source_entity_id) for source, entity_type, source_entity_id in rows}

@@ -16,7 +16,7 @@ from app.erp.models import Customer, CustomerAddress
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Address, ContactPerson, CustomerDocument
 from app.tds.sql import statement
-from app.tds.targets.rows import Plan, known_ids, plan, to_rows
+from app.tds.targets.rows import Plan, known_ids, plan, rows_by_id, to_rows
 
 __all__ = ["apply_customers"]
 
@@ -24,7 +24,7 @@ _IDS: Final = bindparam("ids", type_=ARRAY(Uuid))
 _KINDS: Final = ("billing", "shipping")
 _NESTED: Final = ("billing_address", "shipping_address", "contact_persons")
 _COLUMNS: Final = [name for name in CustomerDocument.model_fields if name not in _NESTED]
-_READ: Final = select(Customer.id, *(getattr(Customer, name) for name in _COLUMNS)).where(Customer.id == any_(_IDS))
+_READ: Final = rows_by_id(Customer.id, *(getattr(Customer, name) for name in _COLUMNS))
 _READ_ADDRESSES: Final = select(CustomerAddress.__table__).where(CustomerAddress.customer_id == any_(_IDS))
 _READ_PERSONS: Final = (
     select(PersonRow.__table__).where(PersonRow.customer_id == any_(_IDS)).order_by(PersonRow.position)
@@ -80,7 +80,7 @@ async def _write(session: AsyncSession, made: Plan, parents: Mapping[str | None,
         for identifier, row in made.rows.items()
     ]
     ids = list(made.rows)
-    await fetch(session, statement("upsert_customers"), {"rows": to_rows(rows)})
+    await fetch(session, statement("write_customers"), {"rows": to_rows(rows)})
     addresses = to_rows(list(_addresses(made.rows)))
     await fetch(session, statement("replace_addresses"), {"customer_ids": ids, "rows": addresses})
     persons = to_rows(list(_persons(made.rows)))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Uuid, any_, bindparam, delete, select
+from sqlalchemy import Uuid, any_, bindparam, delete
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,13 +15,13 @@ from app.erp.models import Product
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import ProductDocument
 from app.tds.sql import statement
-from app.tds.targets.rows import known_ids, plan, to_rows
+from app.tds.targets.rows import known_ids, plan, rows_by_id, to_rows
 
 __all__ = ["apply_products"]
 
 _IDS: Final = bindparam("ids", type_=ARRAY(Uuid))
 _FIELDS: Final = [getattr(Product, name) for name in ProductDocument.model_fields]
-_READ: Final = select(Product.id, *_FIELDS).where(Product.id == any_(_IDS))
+_READ: Final = rows_by_id(Product.id, *_FIELDS)
 _DELETE: Final = delete(Product).where(Product.id == any_(_IDS))
 
 
@@ -33,7 +33,7 @@ async def _read(session: AsyncSession, ids: Sequence[UUID]) -> dict[str, dict[st
 
 
 async def apply_products(session: AsyncSession, assignments: Sequence[Assignment]) -> list[Applied | Rejected]:
-    """Write product changes: a read, at most one delete and one upsert."""
+    """Write product changes: a read, at most one delete and one write."""
     existing = await _read(session, known_ids(assignments))
     made = plan(assignments, existing)
     if made.deleted:
@@ -44,5 +44,5 @@ async def apply_products(session: AsyncSession, assignments: Sequence[Assignment
         )
     if made.rows:
         rows = to_rows([{"id": identifier, **row} for identifier, row in made.rows.items()])
-        await fetch(session, statement("upsert_products"), {"rows": rows})
+        await fetch(session, statement("write_products"), {"rows": rows})
     return made.results

@@ -13,6 +13,9 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy import Select, Uuid, bindparam, func, join, literal_column, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.ids import new_id
 from app.core.orm import to_json
@@ -21,7 +24,7 @@ from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Document
 from app.tds.types import Outcome
 
-__all__ = ["Plan", "known_ids", "plain", "plan", "to_rows"]
+__all__ = ["Plan", "known_ids", "plain", "plan", "rows_by_id", "to_rows"]
 
 Row = Mapping[str, Any]
 
@@ -42,6 +45,26 @@ class Plan:
 def known_ids(assignments: Iterable[Assignment]) -> list[UUID]:
     """The ids of rows that may be there."""
     return [UUID(one.local_id) for one in assignments if one.local_id and not one.new]
+
+
+def rows_by_id(identifier: InstrumentedAttribute[UUID], *columns: InstrumentedAttribute[Any]) -> Select[Any]:
+    """Read the rows that have one of the ids in ``:ids``, each with its id, and lock them: they are written whole, so
+    nobody else may edit them in between.
+
+    Each is looked for from behind in the primary key's index: the newest version of a row stands last, after those that
+    are dead and that an old snapshot may keep by the hundred.
+    """
+    wanted = func.unnest(bindparam("ids", type_=ARRAY(Uuid))).table_valued("id", name="wanted").render_derived()
+    row = (
+        select(identifier, *columns)
+        .where(identifier.between(wanted.c.id, wanted.c.id))
+        .order_by(identifier.desc())
+        .limit(literal_column("1"))
+        .with_for_update(key_share=True)
+        .correlate(wanted)
+        .lateral("row")
+    )
+    return select(row).select_from(join(wanted, row, true()))
 
 
 def plain(value: Any) -> Any:
@@ -110,5 +133,5 @@ def _update(made: Plan, identifier: str, before: Row, told: Row) -> Applied:
 
 
 def to_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of JSON values as the array that the upserts take."""
+    """Rows of JSON values as the array that is written."""
     return to_json(rows)

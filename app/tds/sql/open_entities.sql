@@ -1,5 +1,5 @@
--- Write ledger rows as they are given; without :overwrite only those of entities that have none, and the others are left
--- as they are, but locked. What was written comes back.
+-- Open ledger rows, as they are given, for those entities that have none. The others are left as they are, but locked.
+-- What was opened comes back.
 -- locks: all these rows, in key order; somebody else who is making one of them is waited for
 -- index: tds_entities primary key; an upsert keeps it a lookup by key whatever the statistics say
 INSERT INTO tds_entities
@@ -15,14 +15,5 @@ FROM unnest(CAST(:sources AS text[]), CAST(:entity_types AS text[]), CAST(:sourc
     AS entity (source, entity_type, source_entity_id, local_id, version_time, version_arrival, barrier_arrival,
                barrier_time, barrier_deleted, deleted)
 ORDER BY entity.source, entity.entity_type, entity.source_entity_id
-ON CONFLICT (source, entity_type, source_entity_id) DO UPDATE
-    SET local_id = excluded.local_id,
-        version_time = excluded.version_time,
-        version_arrival = excluded.version_arrival,
-        barrier_arrival = excluded.barrier_arrival,
-        barrier_time = excluded.barrier_time,
-        barrier_deleted = excluded.barrier_deleted,
-        deleted = excluded.deleted,
-        last_applied_at = excluded.last_applied_at
-    WHERE CAST(:overwrite AS boolean)
+ON CONFLICT (source, entity_type, source_entity_id) DO UPDATE SET deleted = excluded.deleted WHERE false
 RETURNING source, entity_type, source_entity_id
