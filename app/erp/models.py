@@ -19,7 +19,7 @@ Price = Annotated[Decimal, mapped_column(Numeric(20, 6))]
 Quantity = Annotated[Decimal, mapped_column(Numeric(20, 6))]
 RowId = Annotated[UUID, mapped_column(primary_key=True)]
 Now = Annotated[datetime, mapped_column(server_default=text("now()"))]
-_ROOM_FOR_EDITS = {"postgresql_with": {"fillfactor": "80"}}
+_ROOM_FOR_EDITS = {"postgresql_with": {"fillfactor": "50"}}
 """A new version beside the old one needs no new index entries (HOT), as long as no indexed column changes."""
 _STATUS = "status IN ('active', 'inactive')"
 

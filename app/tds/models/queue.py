@@ -96,7 +96,7 @@ class TDSEntity(Base):
             unique=True,
             postgresql_where=text("local_id IS NOT NULL"),
         ),
-        {"postgresql_with": {"fillfactor": "70"}},
+        {"postgresql_with": {"fillfactor": "50"}},
     )
 
     source: Mapped[str] = mapped_column(primary_key=True)
