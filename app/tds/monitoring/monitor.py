@@ -30,7 +30,7 @@ _LOCK: Final = "monitor"
 _MINUTES: Final = 300.0
 _SAMPLE_REST: Final = 50.0
 _EVALUATION_REST: Final = 20.0
-_QUICK_SECONDS: Final = 1.0  # what waits is found among dead entries for as long as somebody holds an old snapshot
+_QUICK_SECONDS: Final = 0.5  # what waits is found among dead entries for as long as somebody holds an old snapshot
 _COUNT_REST: Final = 200.0
 _SHORTEST_LEASE: Final = 15.0
 
