@@ -120,3 +120,20 @@ async def test_all_are_locked_or_none(database: Database) -> None:
     async with database.transaction() as session, database.transaction() as other:
         assert await ledger.lock_all(session, keys) is None
         assert await ledger.lock_all(other, keys[:2]) == {key: EntityState(*key) for key in keys[:2]}
+
+
+async def test_whatever_is_new_is_opened_at_once(database: Database) -> None:
+    """What is to be made, what was deleted unseen, what cannot be used: in one statement, and so in one order."""
+    busy = await begun(database)
+    await store(database, body("b", {"name": "Cable"}, 1))
+    await store(database, body("a", None, 1))
+    await store(database, body("c", {"name": "Cable", "price": "dear"}, 1))
+    with statements(database) as sent:
+        report = await busy.process_batch()
+    assert ends(report.ends) == {"a": "unchanged", "b": "created", "c": "Dead"}
+    assert sum("INSERT INTO tds_entities" in one for one in sent) == 1
+    assert sum("Lock the ledger rows" in one for one in sent) == 1  # the look that found nothing and locked nothing
+    found = await rows(
+        database, "SELECT source_entity_id AS id, local_id IS NOT NULL AS known FROM tds_entities ORDER BY 1"
+    )
+    assert found == [{"id": "a", "known": False}, {"id": "b", "known": True}, {"id": "c", "known": False}]
