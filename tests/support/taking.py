@@ -9,11 +9,14 @@ from app.core.database import Database
 from app.tds.core.outcomes import ClaimedItem, Done
 from app.tds.core.ports import Source
 from app.tds.workers.worker import SyncWorker
-from tests.support.pipeline import FakeSource, FakeTarget, worker
+from tests.support.pipeline import FakeSource, FakeTarget, value, worker
 
-__all__ = ["SOURCES", "begun", "ends"]
+__all__ = ["SOURCES", "begun", "ends", "somebody_waits"]
 
 SOURCES: Final[Mapping[str, Source]] = {"zoho": FakeSource()}
+_WAITING: Final = """
+    SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
+"""
 
 
 async def begun(database: Database, target: FakeTarget | None = None, **more: Any) -> SyncWorker:
@@ -29,3 +32,8 @@ def ends(report_ends: Sequence[tuple[ClaimedItem, Any]]) -> dict[str, str]:
         item.source_entity_id: end.outcome.value if isinstance(end, Done) else type(end).__name__
         for item, end in report_ends
     }
+
+
+async def somebody_waits(database: Database) -> bool:
+    """Whether a transaction waits for another one's lock, in this database: other tests may share the server."""
+    return bool(await value(database, _WAITING))

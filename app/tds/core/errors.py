@@ -11,8 +11,8 @@ from app.core.errors import ConflictError, InvalidError, TdsError
 __all__ = [
     "FieldError",
     "LeaseLostError",
-    "LedgerRowMissingError",
     "MappingError",
+    "RowMissingError",
     "SignatureError",
     "SourceAuthError",
     "SourceDisabledError",
@@ -92,8 +92,8 @@ class LeaseLostError(ConflictError):
     """The lease on this queue item is not held by the caller any more; nothing was written."""
 
 
-class LedgerRowMissingError(ConflictError):
-    """A ledger row that this transaction has locked is not where it was; the transaction must not be committed."""
+class RowMissingError(ConflictError):
+    """A row that this transaction has locked is not where it was; the transaction must not be committed."""
 
 
 class SourceError(TdsError):

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.driver import fetch
-from app.tds.core.errors import LedgerRowMissingError
+from app.tds.core.errors import RowMissingError
 from app.tds.core.outcomes import ClaimedItem
 from app.tds.documents import Document
 from app.tds.sql import column, statement
@@ -191,12 +191,12 @@ async def save(session: AsyncSession, states: Sequence[EntityState]) -> None:
     """Write states back into rows that this transaction has locked.
 
     Raises:
-        LedgerRowMissingError: one of them is not there.
+        RowMissingError: one of them is not there.
     """
     if states:
         rows = await fetch(session, statement("save_entities"), _whole(states))
         if len(rows) != len(states):
-            raise LedgerRowMissingError(f"{len(states) - len(rows)} of {len(states)} ledger rows could not be written")
+            raise RowMissingError(f"{len(states) - len(rows)} of {len(states)} ledger rows could not be written")
 
 
 def _whole(states: Sequence[EntityState]) -> dict[str, object]:

@@ -1,4 +1,5 @@
 -- Write whole customer rows, given as a JSON array: those that are there are edited, the others are new.
+-- How many were written comes back: fewer than given, if one that is there was not locked and has moved meanwhile.
 -- locks: the rows; those that are there are locked already, by whoever has read them
 -- index: erp_customers primary key, from behind (see lock_entities), and nothing but the place found by it
 WITH given AS MATERIALIZED (
@@ -24,13 +25,17 @@ WITH given AS MATERIALIZED (
         updated_at = now()
     FROM given
     WHERE erp_customers.ctid = given.place
+    RETURNING 1
+), made AS (
+    INSERT INTO erp_customers
+        (id, name, company_name, status, kind, language, email, phone, mobile, website, currency, payment_terms,
+         payment_terms_label, credit_limit, outstanding_receivable, unused_credits, notes, custom_fields,
+         parent_source_id, parent_id)
+    SELECT id, name, company_name, status, kind, language, email, phone, mobile, website, currency, payment_terms,
+           payment_terms_label, credit_limit, outstanding_receivable, unused_credits, notes, custom_fields,
+           parent_source_id, parent_id
+    FROM given
+    WHERE place IS NULL
+    RETURNING 1
 )
-INSERT INTO erp_customers
-    (id, name, company_name, status, kind, language, email, phone, mobile, website, currency, payment_terms,
-     payment_terms_label, credit_limit, outstanding_receivable, unused_credits, notes, custom_fields,
-     parent_source_id, parent_id)
-SELECT id, name, company_name, status, kind, language, email, phone, mobile, website, currency, payment_terms,
-       payment_terms_label, credit_limit, outstanding_receivable, unused_credits, notes, custom_fields,
-       parent_source_id, parent_id
-FROM given
-WHERE place IS NULL
+SELECT (SELECT count(*) FROM edited) + (SELECT count(*) FROM made) AS written

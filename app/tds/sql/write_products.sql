@@ -1,4 +1,5 @@
 -- Write whole product rows, given as a JSON array: those that are there are edited, the others are new.
+-- How many were written comes back: fewer than given, if one that is there was not locked and has moved meanwhile.
 -- locks: the rows; those that are there are locked already, by whoever has read them
 -- index: erp_products primary key, from behind (see lock_entities), and nothing but the place found by it
 WITH given AS MATERIALIZED (
@@ -22,13 +23,17 @@ WITH given AS MATERIALIZED (
         reorder_level = given.reorder_level, custom_fields = given.custom_fields, updated_at = now()
     FROM given
     WHERE erp_products.ctid = given.place
+    RETURNING 1
+), made AS (
+    INSERT INTO erp_products
+        (id, name, sku, description, unit, status, kind, brand, manufacturer, upc, ean, isbn, part_number, price,
+         purchase_price, tax_name, tax_percentage, stock_on_hand, available_stock, actual_available_stock, reorder_level,
+         custom_fields)
+    SELECT id, name, sku, description, unit, status, kind, brand, manufacturer, upc, ean, isbn, part_number, price,
+           purchase_price, tax_name, tax_percentage, stock_on_hand, available_stock, actual_available_stock, reorder_level,
+           custom_fields
+    FROM given
+    WHERE place IS NULL
+    RETURNING 1
 )
-INSERT INTO erp_products
-    (id, name, sku, description, unit, status, kind, brand, manufacturer, upc, ean, isbn, part_number, price,
-     purchase_price, tax_name, tax_percentage, stock_on_hand, available_stock, actual_available_stock, reorder_level,
-     custom_fields)
-SELECT id, name, sku, description, unit, status, kind, brand, manufacturer, upc, ean, isbn, part_number, price,
-       purchase_price, tax_name, tax_percentage, stock_on_hand, available_stock, actual_available_stock, reorder_level,
-       custom_fields
-FROM given
-WHERE place IS NULL
+SELECT (SELECT count(*) FROM edited) + (SELECT count(*) FROM made) AS written

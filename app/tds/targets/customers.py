@@ -16,7 +16,7 @@ from app.erp.models import Customer, CustomerAddress
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Address, ContactPerson, CustomerDocument
 from app.tds.sql import statement
-from app.tds.targets.rows import Plan, known_ids, plan, rows_by_id, to_rows
+from app.tds.targets.rows import Plan, known_ids, plan, rows_by_id, to_rows, write_all
 
 __all__ = ["apply_customers"]
 
@@ -80,7 +80,7 @@ async def _write(session: AsyncSession, made: Plan, parents: Mapping[str | None,
         for identifier, row in made.rows.items()
     ]
     ids = list(made.rows)
-    await fetch(session, statement("write_customers"), {"rows": to_rows(rows)})
+    await write_all(session, statement("write_customers"), rows)
     addresses = to_rows(list(_addresses(made.rows)))
     await fetch(session, statement("replace_addresses"), {"customer_ids": ids, "rows": addresses})
     persons = to_rows(list(_persons(made.rows)))

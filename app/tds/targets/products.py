@@ -10,12 +10,11 @@ from sqlalchemy import Uuid, any_, bindparam, delete
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.driver import fetch
 from app.erp.models import Product
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import ProductDocument
 from app.tds.sql import statement
-from app.tds.targets.rows import known_ids, plan, rows_by_id, to_rows
+from app.tds.targets.rows import known_ids, plan, rows_by_id, write_all
 
 __all__ = ["apply_products"]
 
@@ -43,6 +42,6 @@ async def apply_products(session: AsyncSession, assignments: Sequence[Assignment
             execution_options={"synchronize_session": False},
         )
     if made.rows:
-        rows = to_rows([{"id": identifier, **row} for identifier, row in made.rows.items()])
-        await fetch(session, statement("write_products"), {"rows": rows})
+        rows = [{"id": identifier, **row} for identifier, row in made.rows.items()]
+        await write_all(session, statement("write_products"), rows)
     return made.results

@@ -13,18 +13,20 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import Select, Uuid, bindparam, func, join, literal_column, select, true
+from sqlalchemy import Select, TextClause, Uuid, bindparam, func, join, literal_column, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.core.driver import fetch
 from app.core.ids import new_id
 from app.core.orm import to_json
-from app.tds.core.errors import FieldError
+from app.tds.core.errors import FieldError, RowMissingError
 from app.tds.core.ports import Applied, Assignment, Rejected
 from app.tds.documents import Document
 from app.tds.types import Outcome
 
-__all__ = ["Plan", "known_ids", "plain", "plan", "rows_by_id", "to_rows"]
+__all__ = ["Plan", "known_ids", "plain", "plan", "rows_by_id", "to_rows", "write_all"]
 
 Row = Mapping[str, Any]
 
@@ -135,3 +137,14 @@ def _update(made: Plan, identifier: str, before: Row, told: Row) -> Applied:
 def to_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of JSON values as the array that is written."""
     return to_json(rows)
+
+
+async def write_all(session: AsyncSession, clause: TextClause, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write whole rows, in JSON values, by a statement that tells how many it has written.
+
+    Raises:
+        RowMissingError: not all of them; the transaction must not be committed.
+    """
+    (row,) = await fetch(session, clause, {"rows": to_rows(rows)})
+    if row.written != len(rows):
+        raise RowMissingError(f"{len(rows) - row.written} of {len(rows)} rows could not be written")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import text
@@ -15,11 +15,13 @@ from app.core.clock import utc_now
 from app.core.database import Database
 from app.tds.core import claims, inbox, ledger
 from app.tds.core.enqueueing import Hold
-from app.tds.core.errors import LedgerRowMissingError
+from app.tds.core.errors import RowMissingError
 from app.tds.core.ledger import EntityState
 from app.tds.core.validation import take, understand
-from tests.support.pipeline import FakeSource, applier, body, eventually, records, rows, statements, store, value
-from tests.support.taking import begun, ends
+from app.tds.sql import statement
+from app.tds.targets.rows import write_all
+from tests.support.pipeline import FakeSource, applier, body, eventually, records, rows, statements, store
+from tests.support.taking import begun, ends, somebody_waits
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("isolated_bus")]
 
@@ -94,10 +96,7 @@ async def test_what_somebody_else_edits_meanwhile_is_not_lost(database: Database
         await connection.execute(text("UPDATE erp_products SET brand = 'Ugreen'"))
         working = asyncio.create_task(busy.process_batch())
 
-        async def blocked() -> bool:
-            return bool(await value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
-
-        await eventually(blocked)
+        await eventually(lambda: somebody_waits(database))
     assert ends((await working).ends) == {"1": "updated"}
     assert await rows(database, "SELECT name, brand FROM erp_products") == [{"name": "Cable, 2 m", "brand": "Ugreen"}]
 
@@ -108,7 +107,7 @@ async def test_a_ledger_row_that_is_not_there_is_an_error(database: Database) ->
     async with database.transaction() as session:
         assert await ledger.open_as(session, [there]) == {there.key}
         await ledger.save(session, [there])
-        with pytest.raises(LedgerRowMissingError, match="1 of 2"):
+        with pytest.raises(RowMissingError, match="1 of 2"):
             await ledger.save(session, [there, missing])
 
 
@@ -137,3 +136,27 @@ async def test_whatever_is_new_is_opened_at_once(database: Database) -> None:
         database, "SELECT source_entity_id AS id, local_id IS NOT NULL AS known FROM tds_entities ORDER BY 1"
     )
     assert found == [{"id": "a", "known": False}, {"id": "b", "known": True}, {"id": "c", "known": False}]
+
+
+async def test_a_row_that_was_not_locked_and_has_moved_is_an_error(database: Database) -> None:
+    """Written by its place, it would be left out silently."""
+    row: dict[str, Any] = {
+        "id": "019a0000-0000-7000-8000-000000000001",
+        "name": "Cable",
+        "status": "active",
+        "custom_fields": {},
+    }
+    clause = statement("write_products")
+    async with database.transaction() as session:
+        await write_all(session, clause, [row])
+    async with database.engine.begin() as connection:
+        await connection.execute(text("UPDATE erp_products SET brand = 'Ugreen'"))
+
+        async def write() -> None:
+            async with database.transaction() as session:
+                await write_all(session, clause, [row])
+
+        working = asyncio.create_task(write())
+        await eventually(lambda: somebody_waits(database))
+    with pytest.raises(RowMissingError, match="1 of 1"):
+        await working

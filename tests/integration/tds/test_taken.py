@@ -35,7 +35,7 @@ from tests.support.pipeline import (
     value,
     worker,
 )
-from tests.support.taking import SOURCES, begun, ends
+from tests.support.taking import SOURCES, begun, ends, somebody_waits
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("isolated_bus")]
 
@@ -230,10 +230,7 @@ async def test_two_workers_that_meet_at_a_new_entity_make_one_row(database: Data
     await store(database, body("1", {"name": "Second"}, 2))
     later = asyncio.create_task(second.process_batch())
 
-    async def blocked() -> bool:
-        return bool(await value(database, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
-
-    await eventually(blocked)
+    await eventually(lambda: somebody_waits(database))
     go_on.set()
     assert ends((await earlier).ends) == {"1": "created"}
     assert ends((await later).ends) == {"1": "updated"}
